@@ -1,0 +1,368 @@
+//! Files. Every error names its path; what is written is written whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::hint::Hint;
+
+/// An operation on a path that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}", path.display())]
+pub struct FsError {
+    operation: &'static str,
+    path: PathBuf,
+    #[source]
+    source: io::Error,
+}
+
+impl FsError {
+    /// `operation` is a verb that reads well after "cannot".
+    pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
+        Self {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The operating system's kind of error.
+    pub fn io_kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl Hint for FsError {
+    fn hints(&self) -> Vec<String> {
+        match self.source.kind() {
+            io::ErrorKind::StorageFull => {
+                vec![format!("the disk is full: df -h {}", self.path.display())]
+            }
+            io::ErrorKind::PermissionDenied => {
+                vec![format!("see who owns it: ls -ld {}", self.path.display())]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+trait Context<T> {
+    fn on(self, operation: &'static str, path: &Path) -> Result<T, FsError>;
+}
+
+impl<T> Context<T> for io::Result<T> {
+    fn on(self, operation: &'static str, path: &Path) -> Result<T, FsError> {
+        self.map_err(|source| FsError::new(operation, path, source))
+    }
+}
+
+/// Mode of files that hold secrets.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of ordinary files.
+pub const PUBLIC: u32 = 0o644;
+
+/// The whole file as text.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn read(path: &Path) -> Result<String, FsError> {
+    fs::read_to_string(path).on("read", path)
+}
+
+/// The whole file as text, or `None` where there is no such file.
+pub fn read_if_exists(path: &Path) -> Result<Option<String>, FsError> {
+    match read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.io_kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The whole file.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FsError> {
+    fs::read(path).on("read", path)
+}
+
+/// Writes `path` whole: a temporary file beside it, fsync, rename, fsync of the folder. A reader sees the old file or
+/// the new one, also after power loss.
+pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FsError> {
+    let temporary = beside(path);
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)
+            .on("create", &temporary)?;
+        file.write_all(bytes).on("write", &temporary)?;
+        // The mode given to open(2) is cut by the umask.
+        file.set_permissions(fs::Permissions::from_mode(mode))
+            .on("set the mode of", &temporary)?;
+        file.sync_all().on("sync", &temporary)?;
+        rename(&temporary, path)
+    })();
+    if written.is_err() {
+        let _ = remove_file(&temporary);
+    }
+    written?;
+    sync_folder_of(path)
+}
+
+/// Writes `path` if its content differs. True if it was written.
+pub fn write_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FsError> {
+    if path.is_file() && read_bytes(path)? == bytes {
+        return Ok(false);
+    }
+    write(path, bytes, mode)?;
+    Ok(true)
+}
+
+/// Makes the symbolic link `link` point at `target`, in one rename: a reader sees the old target or the new one.
+pub fn swap_link(target: &Path, link: &Path) -> Result<(), FsError> {
+    let temporary = beside(link);
+    symlink(target, &temporary)?;
+    if let Err(error) = rename(&temporary, link) {
+        let _ = remove_file(&temporary);
+        return Err(error);
+    }
+    sync_folder_of(link)
+}
+
+/// A name in the same folder that nothing else uses: `.NAME.PID.tmp`.
+fn beside(path: &Path) -> PathBuf {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
+
+/// fsync of the folder that holds `path`, so that a rename in it is on disk.
+pub fn sync_folder_of(path: &Path) -> Result<(), FsError> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .on("sync", folder)
+}
+
+/// rename(2).
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
+    fs::rename(from, to).on("rename", from)
+}
+
+/// symlink(2): makes `link` with the content `target`.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn symlink(target: &Path, link: &Path) -> Result<(), FsError> {
+    std::os::unix::fs::symlink(target, link).on("make the link", link)
+}
+
+/// What the link holds, or `None` where there is no link.
+pub fn link_target(link: &Path) -> Result<Option<PathBuf>, FsError> {
+    match fs::read_link(link) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(FsError::new("read the link", link, error)),
+    }
+}
+
+/// The folder and its parents; existing ones are fine.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn create_folder(path: &Path) -> Result<(), FsError> {
+    fs::create_dir_all(path).on("create the folder", path)
+}
+
+/// The folder with exactly this mode; its parents as the umask has them.
+pub fn create_folder_with_mode(path: &Path, mode: u32) -> Result<(), FsError> {
+    create_folder(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).on("set the mode of", path)
+}
+
+/// A folder that must not exist yet.
+pub fn create_new_folder(path: &Path) -> Result<(), FsError> {
+    fs::create_dir(path).on("create the folder", path)
+}
+
+/// Removes a file or a link; a missing one is fine.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn remove_file(path: &Path) -> Result<(), FsError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FsError::new("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder and what is in it, never following links; a missing one is fine. Folders without write permission
+/// (Go's and some npm caches) are opened first.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn remove_tree(path: &Path) -> Result<(), FsError> {
+    match fs::remove_dir_all(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_folders(path);
+            fs::remove_dir_all(path).on("remove", path)
+        }
+        Err(error) => Err(FsError::new("remove", path, error)),
+    }
+}
+
+fn open_folders(path: &Path) {
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    for entry in list(path).unwrap_or_default() {
+        if entry.is_dir() && !entry.is_symlink() {
+            open_folders(&entry);
+        }
+    }
+}
+
+/// The paths in a folder, sorted; none where there is no folder.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(FsError::new("list", folder, error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry.on("list", folder)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Regular files below `folder`, as paths relative to it, sorted. Links are not followed and not listed.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for path in list(&next)? {
+            let kind = fs::symlink_metadata(&path)
+                .on("look at", &path)?
+                .file_type();
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                files.push(path.strip_prefix(folder).unwrap_or(&path).to_owned());
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Hard-links `from` to `to`, whose folder is made; an existing `to` stays as it is. Copies where the file system cannot
+/// link (another device, too many links).
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn link_file(from: &Path, to: &Path) -> Result<(), FsError> {
+    if let Some(folder) = to.parent() {
+        create_folder(folder)?;
+    }
+    match fs::hard_link(from, to) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => copy_file(from, to),
+    }
+}
+
+/// Copies content and mode.
+pub fn copy_file(from: &Path, to: &Path) -> Result<(), FsError> {
+    fs::copy(from, to).on("copy", from).map(|_| ())
+}
+
+/// Moves a folder by rename; copies it where it lies on another device.
+pub fn move_tree(from: &Path, to: &Path) -> Result<(), FsError> {
+    match rename(from, to) {
+        Err(error) if error.io_kind() == io::ErrorKind::CrossesDevices => {
+            copy_tree(from, to)?;
+            remove_tree(from)
+        }
+        other => other,
+    }
+}
+
+/// Copies regular files and folders; links are left out.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<(), FsError> {
+    create_folder(to)?;
+    for file in files_below(from)? {
+        let target = to.join(&file);
+        if let Some(folder) = target.parent() {
+            create_folder(folder)?;
+        }
+        copy_file(&from.join(&file), &target)?;
+    }
+    Ok(())
+}
+
+/// Seconds since 1970 at which the file was last changed.
+pub fn modified_unix(path: &Path) -> Result<u64, FsError> {
+    let modified = fs::symlink_metadata(path)
+        .and_then(|meta| meta.modified())
+        .on("look at", path)?;
+    Ok(modified
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs())
+}
+
+/// The file's permission bits.
+pub fn mode(path: &Path) -> Result<u32, FsError> {
+    Ok(fs::symlink_metadata(path)
+        .on("look at", path)?
+        .permissions()
+        .mode()
+        & 0o7777)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_is_whole_has_its_mode_and_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("env");
+        write(&path, b"one", PRIVATE).unwrap();
+        write(&path, b"two", PRIVATE).unwrap();
+        assert_eq!(read(&path).unwrap(), "two");
+        assert_eq!(mode(&path).unwrap(), PRIVATE);
+        assert_eq!(list(dir.path()).unwrap(), vec![path]);
+    }
+
+    #[test]
+    fn an_error_names_its_path() {
+        let error = read(Path::new("/no/such/file")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read /no/such/file");
+    }
+
+    #[test]
+    fn a_link_is_swapped_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("current");
+        swap_link(Path::new("releases/1"), &link).unwrap();
+        swap_link(Path::new("releases/2"), &link).unwrap();
+        assert_eq!(
+            link_target(&link).unwrap().unwrap(),
+            Path::new("releases/2")
+        );
+        assert_eq!(list(dir.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_tree_is_removed_without_following_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, gone) = (dir.path().join("kept"), dir.path().join("gone"));
+        create_folder(&kept).unwrap();
+        write(&kept.join("a"), b"", PUBLIC).unwrap();
+        create_folder(&gone).unwrap();
+        symlink(&kept, &gone.join("link")).unwrap();
+        remove_tree(&gone).unwrap();
+        assert!(kept.join("a").exists());
+        remove_tree(&gone).unwrap();
+    }
+}

@@ -1,0 +1,11 @@
+//! L0: process state, names, files, commands. The only layer that touches the environment, the clock or a process.
+
+pub mod command;
+pub mod flock;
+pub mod fs;
+pub mod hint;
+pub mod host;
+pub mod names;
+pub mod secret;
+pub mod user;
+pub mod words;

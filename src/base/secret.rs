@@ -1,0 +1,135 @@
+//! Values that must not be shown, and the filter that keeps them out of what tools print.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What is shown instead of a secret.
+pub const REDACTED: &str = "[REDACTED]";
+
+/// A value of the app's environment. `Debug` and `Display` print `[REDACTED]`; only [`Secret::expose`] gives it out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value itself, for the process that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// Replaces known secret values in lines of text by `[REDACTED]`.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest first, so that a value that contains another is replaced whole.
+    needles: Vec<String>,
+}
+
+/// Values as short as these stand in ordinary output everywhere; they are hidden only under a name that says secret.
+const SHORT: usize = 6;
+
+impl Redactor {
+    /// Takes the names and values of the app's environment. Each line of a value of several lines is a secret of its own.
+    pub fn new<'a>(variables: impl IntoIterator<Item = (&'a str, &'a Secret)>) -> Self {
+        let mut needles: Vec<String> = Vec::new();
+        for (name, value) in variables {
+            for line in value.expose().lines().map(str::trim) {
+                let ordinary = line.len() < SHORT && !names_a_secret(name);
+                if line.is_empty() || ordinary || is_everyday(line) {
+                    continue;
+                }
+                needles.push(line.to_owned());
+            }
+        }
+        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        needles.dedup();
+        Self { needles }
+    }
+
+    /// `text` with every known value replaced.
+    pub fn clean(&self, text: &str) -> String {
+        let mut clean = text.to_owned();
+        for needle in &self.needles {
+            if clean.contains(needle.as_str()) {
+                clean = clean.replace(needle.as_str(), REDACTED);
+            }
+        }
+        clean
+    }
+}
+
+fn names_a_secret(name: &str) -> bool {
+    ["KEY", "SECRET", "PASS", "TOKEN", "CREDENTIAL", "PIN"]
+        .iter()
+        .any(|word| name.to_ascii_uppercase().contains(word))
+}
+
+/// Words that settings hold and tools print; hiding them would garble the log and protect nothing.
+fn is_everyday(value: &str) -> bool {
+    [
+        "production",
+        "staging",
+        "development",
+        "localhost",
+        "127.0.0.1",
+        "true",
+        "false",
+    ]
+    .contains(&value.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints() {
+        let secret = Secret::new("hunter22");
+        assert_eq!(format!("{secret} {secret:?}"), "[REDACTED] [REDACTED]");
+    }
+
+    #[test]
+    fn values_are_replaced_longest_first_and_line_by_line() {
+        let values = [
+            ("A", Secret::new("abcdef")),
+            ("B", Secret::new("abcdefgh\nsecond-line")),
+            ("PIN", Secret::new("1234")),
+        ];
+        let redactor = Redactor::new(values.iter().map(|(n, v)| (*n, v)));
+        assert_eq!(
+            redactor.clean("x abcdefgh y abcdef second-line 1234"),
+            "x [REDACTED] y [REDACTED] [REDACTED] [REDACTED]"
+        );
+    }
+
+    #[test]
+    fn short_and_everyday_values_stay_readable() {
+        let values = [
+            ("DEBUG", Secret::new("1")),
+            ("MODE", Secret::new("production")),
+        ];
+        let redactor = Redactor::new(values.iter().map(|(n, v)| (*n, v)));
+        assert_eq!(
+            redactor.clean("1 migration in production"),
+            "1 migration in production"
+        );
+    }
+}
