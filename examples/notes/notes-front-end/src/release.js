@@ -1,0 +1,2 @@
+// What the page's footer calls the frontend's release. Change it, push, and watch it change.
+export const RELEASE = "1";

@@ -1,0 +1,2 @@
+# What the page's footer calls the backend's release. Change it, push, and watch it change.
+RELEASE = "1"
