@@ -2,6 +2,8 @@
 //! last travels inward, and it is only made by checking (`settle`).
 
 pub mod command_line;
+pub mod defaults;
+pub mod detect;
 pub mod env_file;
 pub mod error;
 pub mod ignored;
