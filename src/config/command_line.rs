@@ -49,6 +49,19 @@ pub fn split(line: &str) -> Result<Vec<String>, NotPlain> {
     Ok(words)
 }
 
+/// One line that [`split`] gives back as these words.
+pub fn join(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./{}-".contains(c);
+    let word = |word: &String| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            shell_words::quote(word).into_owned()
+        }
+    };
+    words.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
 fn needs_shell(syntax: &str) -> NotPlain {
     NotPlain {
         what: format!("`{syntax}` is shell syntax, and no shell is used"),
@@ -109,6 +122,22 @@ mod tests {
             ]
         );
         assert_eq!(split("env A=1 npm run build").unwrap()[..2], ["env", "A=1"]);
+    }
+
+    #[test]
+    fn words_survive_being_joined() {
+        let words = [
+            "a",
+            "{shared}/x",
+            "it's",
+            "a b",
+            "",
+            "$HOME; x",
+            "\"q\"",
+            "é",
+        ]
+        .map(str::to_owned);
+        assert_eq!(split(&join(&words)).unwrap(), words);
     }
 
     #[test]

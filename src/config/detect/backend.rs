@@ -104,12 +104,19 @@ fn choose(tree: &dyn Tree, notes: &mut Vec<String>) -> Option<String> {
             })
         })
         .collect();
-    candidates.sort_by_key(|file| {
-        let has_wsgi = tree
-            .below(parent(file))
-            .any(|file| file_name(file) == "wsgi.py" && is_own(file));
-        (!has_wsgi, depth(file), *file)
-    });
+    // A wsgi.py belongs to the nearest manage.py above it.
+    let serving: Vec<&str> = tree
+        .files()
+        .iter()
+        .filter(|file| file_name(file) == "wsgi.py" && is_own(file))
+        .filter_map(|wsgi| {
+            let above = candidates.iter().map(|file| parent(file));
+            above
+                .filter(|folder| folder.is_empty() || wsgi.starts_with(&format!("{folder}/")))
+                .max_by_key(|folder| folder.len())
+        })
+        .collect();
+    candidates.sort_by_key(|file| (!serving.contains(&parent(file)), depth(file), *file));
     let chosen = parent(candidates.first()?);
     if candidates.len() > 1 {
         let others: Vec<String> = candidates[1..]

@@ -89,5 +89,5 @@ fn plain_command(dir: &str, command: &str) -> Option<String> {
     if is("celery") && is("beat") && !keeps_schedule {
         words.extend(["--schedule".into(), "{shared}/celerybeat-schedule".into()]);
     }
-    Some(shell_words::join(words))
+    Some(command_line::join(&words))
 }
