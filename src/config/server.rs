@@ -1,12 +1,15 @@
 //! The server's settings of an app: `NAME.toml` in the folder of apps.
 //!
-//! takes: the file's text · gives: [`AppSettings`] · touches: nothing
+//! takes: the file's text · gives: [`AppSettings`], and its text again · touches: nothing
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
+use super::error::{ConfigError, Document};
 use crate::base::names::{AppName, BranchName, Domain};
 
 /// An app as the server knows it. Written by `landfall app create`, edited by whoever administers the server.
@@ -62,5 +65,170 @@ impl AppSettings {
             (None, 80) => format!("http://{}", self.listen.ip()),
             (None, _) => format!("http://{}", self.listen),
         }
+    }
+}
+
+/// Reads `NAME.toml`; `file` is its name in messages.
+pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
+    let document = Document::new(file, text);
+    let settings: AppSettings = document.parse()?;
+    let wrong = |key: &str, rule: &str| Err(document.at_key(&[key], format!("`{key}`: {rule}")));
+    if !settings.home.is_absolute() {
+        return wrong("home", "the path is not absolute");
+    }
+    if settings.keep_releases == 0 {
+        return wrong(
+            "keep_releases",
+            "at least 1, or there is nothing to roll back to",
+        );
+    }
+    if !(1..=10_000).contains(&settings.max_upload_mb) {
+        return wrong("max_upload_mb", "from 1 to 10000");
+    }
+    Ok(settings)
+}
+
+/// The file as `landfall app create` writes it; [`parse`] gives the same settings again.
+pub fn render(settings: &AppSettings) -> String {
+    let domains = settings
+        .domains
+        .iter()
+        .map(|domain| string(domain.as_str()));
+    let mut text = format!(
+        "# The server's settings of {}. landfall.toml in its repository has the rest.\n",
+        settings.name
+    );
+    let mut key = |comment: &str, name: &str, value: Value| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n# {comment}\n{name} = {value}\n");
+    };
+    let home = settings.home.to_string_lossy();
+    let AppSettings {
+        name,
+        branch,
+        listen,
+        ..
+    } = settings;
+    key(
+        "The app's name; this file is called after it.",
+        "name",
+        string(name.as_str()),
+    );
+    key(
+        "Its home: repository, releases, shared files, logs.",
+        "home",
+        string(&home),
+    );
+    key(
+        "The branch that deploys.",
+        "branch",
+        string(branch.as_str()),
+    );
+    key(
+        "The host names the site answers to; its URL is made of the first.",
+        "domains",
+        Value::Array(domains.collect()),
+    );
+    key(
+        "Where nginx listens in user mode.",
+        "listen",
+        string(&listen.to_string()),
+    );
+    key(
+        "A push to another branch is accepted (and not deployed), or refused.",
+        "accept_other_branches",
+        settings.accept_other_branches.into(),
+    );
+    key(
+        "A push may rewrite the deployed branch.",
+        "allow_force_push",
+        settings.allow_force_push.into(),
+    );
+    key(
+        "`git push -o skip-gate` is allowed.",
+        "allow_skip_gate",
+        settings.allow_skip_gate.into(),
+    );
+    let keep = i64::try_from(settings.keep_releases).unwrap_or(i64::MAX);
+    key(
+        "Good releases kept besides the live one.",
+        "keep_releases",
+        keep.into(),
+    );
+    key(
+        "The largest request body nginx takes, in MiB.",
+        "max_upload_mb",
+        i64::from(settings.max_upload_mb).into(),
+    );
+    text
+}
+
+fn string(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::hint::Hint;
+
+    const FULL: &str = "name = \"notes\"\nhome = \"/srv/landfall/notes\"\nbranch = \"master\"\nlisten = \"127.0.0.1:8080\"\n";
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut settings = parse(FULL, "notes.toml").unwrap();
+        assert_eq!((settings.keep_releases, settings.max_upload_mb), (5, 25));
+        assert_eq!(parse(&render(&settings), "notes.toml").unwrap(), settings);
+        settings.domains = vec![
+            "example.org".parse().unwrap(),
+            "www.example.org".parse().unwrap(),
+        ];
+        settings.home = "/srv/a \"b\"".into();
+        settings.allow_force_push = false;
+        assert_eq!(parse(&render(&settings), "notes.toml").unwrap(), settings);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        for (text, message, hint) in [
+            (
+                "domain = []\n",
+                "notes.toml:5: unknown key `domain`",
+                "did you mean `domains`?",
+            ),
+            (
+                "domains = [\"a b\"]\n",
+                "notes.toml:5: `domains`: `a b` is not a valid domain: letters, digits, `-` and `.`, at most 253, each label at most 63",
+                "",
+            ),
+            (
+                "keep_releases = 0\n",
+                "notes.toml:5: `keep_releases`: at least 1, or there is nothing to roll back to",
+                "",
+            ),
+            (
+                "keep_releases = -1\n",
+                "notes.toml:5: `keep_releases`: invalid value: integer `-1`, expected usize",
+                "",
+            ),
+        ] {
+            let error = parse(&format!("{FULL}{text}"), "notes.toml").unwrap_err();
+            assert_eq!(
+                (error.to_string().as_str(), error.hints().join("")),
+                (message, hint.to_owned())
+            );
+        }
+        let error = parse(&FULL.replace("/srv", "srv"), "notes.toml").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "notes.toml:2: `home`: the path is not absolute"
+        );
+        let error = parse("name = \"a\"\n", "notes.toml").unwrap_err();
+        assert_eq!(error.to_string(), "notes.toml:1: `home` is missing");
+        let error = parse("name = \n", "notes.toml").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "notes.toml:1: string values must be quoted, expected literal string"
+        );
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::base::names::{EnvName, ProcessName, PythonName, RepoPath, UrlPath, WsgiTarget};
 
@@ -60,7 +60,7 @@ pub struct FrontendBuild {
 }
 
 /// Node's package managers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PackageManager {
     /// npm
