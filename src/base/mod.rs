@@ -1,5 +1,6 @@
 //! L0: process state, names, files, commands. The only layer that touches the environment, the clock or a process.
 
+pub mod ancestor;
 pub mod command;
 pub mod flock;
 pub mod fs;
@@ -7,5 +8,6 @@ pub mod hint;
 pub mod host;
 pub mod names;
 pub mod secret;
+pub mod socket;
 pub mod user;
 pub mod words;

@@ -6,6 +6,7 @@ pub mod defaults;
 pub mod detect;
 pub mod env_file;
 pub mod error;
+pub mod git_tree;
 pub mod ignored;
 pub mod init;
 pub mod server;

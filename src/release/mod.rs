@@ -1,3 +1,9 @@
 //! L3: the app's home on disk: where things lie, which releases there are, the lock, the caches.
 
+pub mod assets;
+pub mod cache;
 pub mod layout;
+pub mod lock;
+pub mod process;
+pub mod record;
+pub mod store;

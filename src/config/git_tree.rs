@@ -1,0 +1,44 @@
+//! A commit's tree as detection reads it.
+
+use super::tree::Tree;
+use crate::base::names::{ObjectId, RepoPath};
+use crate::git::{EntryKind, GitError, Repo};
+
+/// Larger files are none that settings are read from.
+const SIZE_LIMIT: usize = 1024 * 1024;
+
+/// The files of a tree in a repository. Paths that are not UTF-8 are left out: no setting can name them.
+pub struct GitTree<'a> {
+    repo: &'a Repo,
+    tree: ObjectId,
+    files: Vec<String>,
+}
+
+impl<'a> GitTree<'a> {
+    /// Lists the files of `tree`.
+    pub fn new(repo: &'a Repo, tree: &ObjectId) -> Result<Self, GitError> {
+        let mut files = Vec::new();
+        repo.walk(tree, &mut |path, entry| {
+            if entry.kind != EntryKind::Submodule
+                && let Ok(path) = std::str::from_utf8(path)
+            {
+                files.push(path.to_owned());
+            }
+        })?;
+        files.sort_unstable();
+        Ok(Self { repo, tree: tree.clone(), files })
+    }
+}
+
+impl Tree for GitTree<'_> {
+    fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let path: RepoPath = path.parse().ok()?;
+        let (kind, id) = self.repo.entry_at(&self.tree, &path).ok()??;
+        let is_file = matches!(kind, EntryKind::File | EntryKind::Executable);
+        (is_file && self.repo.blob_size(&id).ok()? <= SIZE_LIMIT).then(|| self.repo.blob(&id).ok())?
+    }
+}

@@ -1,0 +1,133 @@
+//! L1: git's objects and refs, behind our own types. git2 is named only here.
+
+mod objects;
+mod refs;
+
+use std::path::Path;
+
+use crate::base::hint::Hint;
+use crate::base::names::{BranchName, NameError, ObjectId};
+
+pub use objects::{Commit, Entry, EntryKind};
+pub use refs::RefChange;
+
+/// A repository, open.
+pub struct Repo {
+    inner: git2::Repository,
+}
+
+/// What git could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// The repository could not be opened.
+    #[error("cannot open the repository {path}")]
+    Open {
+        /// Where it should be.
+        path: String,
+        /// libgit2's reason.
+        #[source]
+        source: git2::Error,
+    },
+    /// A revision names no commit.
+    #[error("`{0}` names no commit in this repository")]
+    UnknownRevision(String),
+    /// A ref was changed by somebody else meanwhile.
+    #[error("`{0}` was changed meanwhile")]
+    RefMoved(String),
+    /// An object or ref could not be read or written.
+    #[error("git cannot {what}")]
+    Failed {
+        /// The operation, a verb that reads well after "cannot".
+        what: String,
+        /// libgit2's reason.
+        #[source]
+        source: git2::Error,
+    },
+    /// Something in the repository has a name Landfall does not take.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+impl Hint for GitError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::UnknownRevision(_) => {
+                vec!["give a branch, a tag or a commit id that was pushed here".into()]
+            }
+            Self::RefMoved(_) => {
+                vec!["git fetch, look at what came in between, and push again".into()]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Adds what was tried to libgit2's errors.
+trait Tried<T> {
+    fn tried(self, what: impl FnOnce() -> String) -> Result<T, GitError>;
+}
+
+impl<T> Tried<T> for Result<T, git2::Error> {
+    fn tried(self, what: impl FnOnce() -> String) -> Result<T, GitError> {
+        self.map_err(|source| GitError::Failed { what: what(), source })
+    }
+}
+
+impl Repo {
+    /// Opens the bare repository at `path`. `GIT_*` variables are not read.
+    pub fn open(path: &Path) -> Result<Self, GitError> {
+        let inner = git2::Repository::open_ext(path, git2::RepositoryOpenFlags::NO_SEARCH, std::iter::empty::<&Path>())
+            .map_err(|source| GitError::Open { path: path.display().to_string(), source })?;
+        Ok(Self { inner })
+    }
+
+    /// Opens the repository that `path` lies in, as git does for a work tree.
+    pub fn discover(path: &Path) -> Result<Self, GitError> {
+        let inner = git2::Repository::discover(path)
+            .map_err(|source| GitError::Open { path: path.display().to_string(), source })?;
+        Ok(Self { inner })
+    }
+
+    /// Makes a bare repository whose HEAD is `branch`, and that takes push options.
+    pub fn init_bare(path: &Path, branch: &BranchName) -> Result<Self, GitError> {
+        let mut options = git2::RepositoryInitOptions::new();
+        options.bare(true).external_template(false).initial_head(branch.as_str());
+        let inner =
+            git2::Repository::init_opts(path, &options).tried(|| format!("make the repository {}", path.display()))?;
+        let repo = Self { inner };
+        repo.set_config("receive.advertisePushOptions", "true")?;
+        Ok(repo)
+    }
+
+    /// Sets a value of the repository's own configuration.
+    pub fn set_config(&self, key: &str, value: &str) -> Result<(), GitError> {
+        self.inner
+            .config()
+            .and_then(|config| config.open_level(git2::ConfigLevel::Local))
+            .and_then(|mut config| config.set_str(key, value))
+            .tried(|| format!("set {key}"))
+    }
+
+    /// Also reads objects from `folder`: the quarantine in which git keeps a push's objects until its pre-receive hook
+    /// has ended (git-receive-pack(1), "Quarantine Environment").
+    pub fn add_quarantine(&self, folder: &Path) -> Result<(), GitError> {
+        let path = folder.to_string_lossy();
+        self.inner
+            .odb()
+            .and_then(|odb| odb.add_disk_alternate(&path))
+            .tried(|| format!("read the push's objects in {path}"))
+    }
+}
+
+/// The id git would give to a blob with this content; the hash under all our cache keys.
+pub fn hash(content: &[u8]) -> ObjectId {
+    git2::Oid::hash_object(git2::ObjectType::Blob, content).map_or_else(|_| ObjectId::zero(), |oid| from_oid(&oid))
+}
+
+fn from_oid(oid: &git2::Oid) -> ObjectId {
+    oid.to_string().parse().unwrap_or_else(|_| ObjectId::zero())
+}
+
+fn to_oid(id: &ObjectId) -> Result<git2::Oid, GitError> {
+    git2::Oid::from_str(id.as_str()).tried(|| format!("read the id {id}"))
+}

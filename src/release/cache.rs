@@ -1,0 +1,145 @@
+//! Cache entries: folders named by what they were made from. A hit costs a link, not a build.
+//!
+//! takes: a key · gives: the entry's folder, whole or not there · touches: `cache/` · undone by: removing the entry; it is
+//! built again when it is needed
+
+use std::path::{Path, PathBuf};
+
+use super::layout::Home;
+use crate::base::fs::{self, FsError};
+use crate::base::names::ObjectId;
+use crate::git;
+
+/// The file that says an entry built in place is whole.
+const COMPLETE: &str = ".landfall-complete";
+
+/// What is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// Built frontends.
+    Frontend,
+    /// Installed `node_modules`.
+    NodeModules,
+    /// Python environments.
+    Venv,
+}
+
+impl Shelf {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Frontend, Self::NodeModules, Self::Venv];
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Frontend => "frontend",
+            Self::NodeModules => "node_modules",
+            Self::Venv => "venv",
+        }
+    }
+}
+
+/// Makes a key: every line that decides the result, hashed as git would hash a blob.
+#[derive(Debug, Default)]
+pub struct KeyBuilder {
+    text: String,
+}
+
+impl KeyBuilder {
+    /// `what` names the kind of entry and the version of its recipe.
+    pub fn new(what: &str) -> Self {
+        Self { text: format!("{what}\n") }
+    }
+
+    /// Adds a named fact.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.text.push_str(name);
+        self.text.push('\0');
+        self.text.push_str(value);
+        self.text.push('\n');
+        self
+    }
+
+    /// The key.
+    pub fn finish(self) -> ObjectId {
+        git::hash(self.text.as_bytes())
+    }
+}
+
+/// The folder of an entry, whether or not it is there.
+pub fn path(home: &Home, shelf: Shelf, key: &ObjectId) -> PathBuf {
+    home.cache().join(shelf.folder()).join(key.as_str())
+}
+
+/// The folder of an entry, if it is there and whole.
+pub fn find(home: &Home, shelf: Shelf, key: &ObjectId) -> Option<PathBuf> {
+    let path = path(home, shelf, key);
+    path.join(COMPLETE).exists().then_some(path)
+}
+
+/// An empty folder in which an entry is built in place; what an earlier, broken run left there is removed.
+pub fn begin(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<PathBuf, FsError> {
+    let path = path(home, shelf, key);
+    fs::remove_tree(&path)?;
+    fs::create_folder(&path)?;
+    Ok(path)
+}
+
+/// Declares the entry whole.
+pub fn complete(entry: &Path) -> Result<(), FsError> {
+    fs::write(&entry.join(COMPLETE), b"", fs::PUBLIC)
+}
+
+/// Removes an entry.
+pub fn discard(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<(), FsError> {
+    fs::remove_tree(&path(home, shelf, key))
+}
+
+/// The keys on a shelf, with the time each entry was completed (or begun, if it is not whole), oldest first.
+pub fn entries(home: &Home, shelf: Shelf) -> Result<Vec<(ObjectId, u64)>, FsError> {
+    let mut entries = Vec::new();
+    for path in fs::list(&home.cache().join(shelf.folder()))? {
+        let Some(key) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
+            continue;
+        };
+        let marker = path.join(COMPLETE);
+        let time = fs::modified_unix(&marker).or_else(|_| fs::modified_unix(&path))?;
+        entries.push((key, time));
+    }
+    entries.sort_by_key(|(_, time)| *time);
+    Ok(entries)
+}
+
+/// Marks an entry as just used, so that pruning takes older ones first.
+pub fn touch(entry: &Path) -> Result<(), FsError> {
+    complete(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().to_owned(), "app".parse().unwrap());
+        (dir, home)
+    }
+
+    #[test]
+    fn an_entry_is_found_only_when_whole() {
+        let (_dir, home) = home();
+        let key = KeyBuilder::new("venv 1").with("python", "3.11").finish();
+        let entry = begin(&home, Shelf::Venv, &key).unwrap();
+        assert!(find(&home, Shelf::Venv, &key).is_none());
+        complete(&entry).unwrap();
+        assert_eq!(find(&home, Shelf::Venv, &key), Some(entry));
+        begin(&home, Shelf::Venv, &key).unwrap();
+        assert!(find(&home, Shelf::Venv, &key).is_none(), "a rebuilt entry is not whole until it says so");
+    }
+
+    #[test]
+    fn a_key_depends_on_every_fact() {
+        let key = |a, b| KeyBuilder::new("x").with("a", a).with("b", b).finish();
+        assert_ne!(key("1", "2"), key("12", ""));
+        assert_eq!(key("1", "2"), key("1", "2"));
+    }
+}

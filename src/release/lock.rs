@@ -1,0 +1,123 @@
+//! One deploy per app at a time: a kernel lock that dies with its holder, and says who holds it.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::layout::Home;
+use crate::base::flock::{Attempt, FileLock, try_lock};
+use crate::base::fs::FsError;
+use crate::base::hint::{Hint, Kind};
+use crate::base::host::Host;
+use crate::base::words::span;
+
+/// How often a waiting deploy tries again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Who holds the lock.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// What it does: `deploy of a1b2c3d`, `rollback to 41`.
+    pub what: String,
+    /// For whom.
+    pub who: String,
+    /// Since when, in seconds since 1970.
+    pub since: u64,
+    /// Which version of Landfall.
+    pub version: String,
+}
+
+impl Holder {
+    /// This process, from now.
+    pub fn new(host: &Host, what: impl Into<String>, who: impl Into<String>) -> Self {
+        Self {
+            pid: std::process::id(),
+            what: what.into(),
+            who: who.into(),
+            since: host.now_unix(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// `the deploy of a1b2c3d by ana, running for 12s`.
+    pub fn describe(&self, now: u64) -> String {
+        let age = Duration::from_secs(now.saturating_sub(self.since));
+        format!("the {} by {}, running for {}", self.what, self.who, span(age))
+    }
+}
+
+/// The lock could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else held it for as long as we were willing to wait.
+    #[error("another run holds the lock of this app: {0}")]
+    Held(String),
+    /// The lock file itself.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+impl Hint for LockError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Held(_) => {
+                vec!["landfall log -f   shows what it does; the lock ends with its process".into()]
+            }
+            Self::Fs(error) => error.hints(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        if matches!(self, Self::Held(_)) { Kind::Busy } else { Kind::Failed }
+    }
+}
+
+/// Takes the lock, waiting up to `patience`; `waiting` is told once for whom.
+pub fn acquire(
+    home: &Home,
+    host: &Host,
+    holder: &Holder,
+    patience: Duration,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<FileLock, LockError> {
+    let deadline = Instant::now() + patience;
+    let mut told = false;
+    loop {
+        match try_lock(&home.lock())? {
+            Attempt::Taken(mut lock) => {
+                let text = serde_json::to_string(holder).unwrap_or_default();
+                lock.describe(&text).map_err(|source| FsError::new("write", &home.lock(), source))?;
+                return Ok(lock);
+            }
+            Attempt::HeldBy(text) => {
+                let other = describe(&text, host.now_unix());
+                if Instant::now() >= deadline {
+                    return Err(LockError::Held(other));
+                }
+                if !told {
+                    waiting(&other);
+                    told = true;
+                }
+                thread::sleep(RETRY);
+            }
+        }
+    }
+}
+
+/// Who holds the lock now, if anybody.
+pub fn holder(home: &Home, host: &Host) -> Result<Option<String>, FsError> {
+    if !home.lock().exists() {
+        return Ok(None);
+    }
+    Ok(match try_lock(&home.lock())? {
+        Attempt::Taken(_) => None,
+        Attempt::HeldBy(text) => Some(describe(&text, host.now_unix())),
+    })
+}
+
+fn describe(text: &str, now: u64) -> String {
+    serde_json::from_str::<Holder>(text).map_or_else(|_| "a run that just began".into(), |holder| holder.describe(now))
+}

@@ -1,0 +1,139 @@
+//! What is known of a release: `release.json`, written whole, for people (`cat`), commands and the next deploy.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::names::{ObjectId, ReleaseId, UrlPath};
+
+/// The version of the file's format.
+pub const FORMAT: u32 = 1;
+
+/// One release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Its number.
+    pub release: ReleaseId,
+    /// The commit it was made from.
+    pub commit: ObjectId,
+    /// That commit's tree.
+    pub tree: ObjectId,
+    /// The first line of the commit's message.
+    pub subject: String,
+    /// The branch or revision that was asked for.
+    pub source: String,
+    /// Who asked.
+    pub who: String,
+    /// Where it stands.
+    pub state: State,
+    /// When the deploy began, in seconds since 1970.
+    pub created: u64,
+    /// When it last became live, in seconds since 1970.
+    #[serde(default)]
+    pub live_at: Option<u64>,
+    /// The caches it uses.
+    #[serde(default)]
+    pub keys: Keys,
+    /// What was found in the cache, not built.
+    #[serde(default)]
+    pub reused: Vec<String>,
+    /// How to ask whether it works.
+    pub checks: Checks,
+    /// What Django said of itself.
+    #[serde(default)]
+    pub django: Option<DjangoFacts>,
+    /// The migrations this deploy applied, in order; written before they are applied.
+    #[serde(default)]
+    pub migrations: Vec<AppliedMigration>,
+}
+
+/// Where a release stands. What `current` points at is live whatever the file says: the link is the truth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is being made.
+    Preparing,
+    /// It works and waits for git to move the ref.
+    Prepared,
+    /// It serves.
+    Live,
+    /// It has served.
+    Retired,
+}
+
+impl State {
+    /// The word people see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Prepared => "prepared",
+            Self::Live => "live",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// True for a release that has been live: a rollback may go there, and retention counts it.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Live | Self::Retired)
+    }
+}
+
+/// The keys of the cache entries a release uses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keys {
+    /// The built frontend.
+    #[serde(default)]
+    pub frontend: Option<ObjectId>,
+    /// The installed `node_modules` it was built with.
+    #[serde(default)]
+    pub node_modules: Option<ObjectId>,
+    /// The Python environment.
+    #[serde(default)]
+    pub venv: Option<ObjectId>,
+}
+
+/// How to ask a release whether it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checks {
+    /// It has a built frontend.
+    pub frontend: bool,
+    /// It has a web process.
+    pub backend: bool,
+    /// The Host header to ask with.
+    pub host: String,
+    /// The path that must answer.
+    pub health_path: UrlPath,
+    /// The path is known to exist; otherwise 404 is an answer too.
+    pub health_named: bool,
+    /// The longest until it answers, in seconds.
+    pub health_timeout: u64,
+}
+
+/// What Django said of its settings; the next deploy plans with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DjangoFacts {
+    /// Django's version.
+    pub version: String,
+    /// The web process reads the collected static files when it starts, so they must be there before.
+    pub static_at_start: bool,
+}
+
+/// A migration that a deploy applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedMigration {
+    /// Django's label of the app it belongs to.
+    pub app: String,
+    /// Its name.
+    pub name: String,
+    /// It can be unapplied.
+    pub reversible: bool,
+    /// It touches the schema only; unapplying it loses no data that was there before.
+    pub schema_only: bool,
+}
+
+impl AppliedMigration {
+    /// `app.name`, as people name it.
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.app, self.name)
+    }
+}

@@ -1,0 +1,19 @@
+//! L1: one file per external program: argv as values, answers parsed by pure functions.
+
+pub mod django;
+pub mod http;
+pub mod nginx;
+pub mod node;
+pub mod program;
+pub mod python;
+pub mod supervisord;
+pub mod uwsgi;
+
+use std::path::PathBuf;
+
+use crate::base::host::SYSTEM_PATH;
+
+/// The program `name` in the system's folders.
+fn find_program(name: &str) -> Option<PathBuf> {
+    program::find(name, SYSTEM_PATH)
+}

@@ -1,0 +1,122 @@
+//! Python environments: venv, pip, uv, Poetry, Pipenv. Argument lists only; the build stage runs them.
+
+use std::path::Path;
+
+use super::program;
+use crate::base::command::Cmd;
+
+/// What is installed where the app brings no uWSGI of its own: uWSGI built as a wheel, no compiler needed.
+pub const UWSGI_REQUIREMENT: &str = "pyuwsgi>=2.0.28,<2.1";
+
+/// What installs packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Installer {
+    /// `pip` of the environment itself.
+    Pip,
+    /// `uv`, where the machine has it.
+    Uv,
+}
+
+impl Installer {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pip => "pip",
+            Self::Uv => "uv",
+        }
+    }
+}
+
+/// `uv` where it is in `path`, else `pip`.
+pub fn installer(path: &str) -> Installer {
+    if program::find("uv", path).is_some() { Installer::Uv } else { Installer::Pip }
+}
+
+/// Makes an empty environment at `venv`.
+pub fn create(installer: Installer, venv: &Path) -> Cmd {
+    match installer {
+        Installer::Pip => Cmd::new("python3").args(["-m", "venv"]).path_arg(venv),
+        // --seed: apps and hooks call pip too. --python: the system's, not one uv would download.
+        Installer::Uv => Cmd::new("uv")
+            .args(["venv", "--quiet", "--seed", "--no-project", "--allow-existing", "--python", "python3"])
+            .path_arg(venv),
+    }
+}
+
+/// Installs into `venv`; `what` are pip's own arguments: `-r FILE`, a requirement, a folder.
+pub fn install(installer: Installer, venv: &Path, what: &[String]) -> Cmd {
+    let command = match installer {
+        Installer::Pip => Cmd::new(venv.join("bin/python")).args([
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--progress-bar",
+            "off",
+        ]),
+        Installer::Uv => Cmd::new("uv")
+            .args(["pip", "install", "--compile-bytecode", "--no-progress", "--python"])
+            .path_arg(&venv.join("bin/python")),
+    };
+    command.args(what.iter().cloned())
+}
+
+/// Installs what `uv.lock` says into the environment named by `UV_PROJECT_ENVIRONMENT`.
+pub fn uv_sync(uv: &Path, venv: &Path) -> Cmd {
+    Cmd::new(uv)
+        .args([
+            "sync",
+            "--frozen",
+            "--no-dev",
+            "--no-install-project",
+            "--compile-bytecode",
+            "--no-progress",
+            "--inexact",
+            "--python",
+            "python3",
+        ])
+        .env("UV_PROJECT_ENVIRONMENT", venv.to_string_lossy())
+}
+
+/// Installs what `poetry.lock` says into the environment named by `VIRTUAL_ENV`.
+pub fn poetry_install(poetry: &Path, venv: &Path) -> Cmd {
+    Cmd::new(poetry)
+        .args(["install", "--no-root", "--only", "main", "--no-interaction", "--compile"])
+        .env("VIRTUAL_ENV", venv.to_string_lossy())
+        .env("POETRY_VIRTUALENVS_CREATE", "false")
+}
+
+/// Installs what `Pipfile.lock` (or, without one, `Pipfile`) says into the environment named by `VIRTUAL_ENV`.
+pub fn pipenv_install(pipenv: &Path, venv: &Path, locked: bool) -> Cmd {
+    let words: &[&str] = if locked { &["sync"] } else { &["install", "--skip-lock"] };
+    Cmd::new(pipenv)
+        .args(words.iter().copied())
+        .env("VIRTUAL_ENV", venv.to_string_lossy())
+        .env("PIPENV_VERBOSITY", "-1")
+        .env("PIPENV_NOSPIN", "1")
+        .env("PIPENV_YES", "1")
+}
+
+/// What a failed install most likely needs, read from its last lines.
+pub fn advice(output: &[String]) -> Option<String> {
+    let has = |needle: &str| output.iter().any(|line| line.contains(needle));
+    if has("No matching distribution found") || has("ResolutionImpossible") || has("No solution found") {
+        Some("try the same here: python3 -m venv /tmp/v && /tmp/v/bin/pip install -r requirements.txt".into())
+    } else if has("requires a different Python") || has("Requires-Python") {
+        Some("a package asks for another Python than the server has: python3 --version".into())
+    } else if has("Python.h") {
+        Some(
+            "a package is compiled here and needs Python's headers: sudo apt install python3-dev build-essential"
+                .into(),
+        )
+    } else if has("pg_config") {
+        Some("psycopg2 is compiled here: use psycopg2-binary, or sudo apt install libpq-dev".into())
+    } else if has("gcc") && has("not found") || has("command 'gcc' failed") || has("unable to execute 'gcc'") {
+        Some("a package is compiled here and needs a compiler: sudo apt install build-essential".into())
+    } else if has("ensurepip is not available") {
+        Some("sudo apt install python3-venv".into())
+    } else {
+        None
+    }
+}
