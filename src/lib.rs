@@ -1,7 +1,7 @@
 //! Landfall: `git push production master` deploys a Django and Vue app to your own server, whole or not at all.
 //!
 //! # The path of a push
-//! `cli::hook` → [`deploy`](crate) → the stages in `stage/`, in order: push, refs, plan, checkout, build, gate, render, boot,
+//! [`cli`]'s `hook` → [`deploy`] → the stages in [`stage`], in order: push, refs, plan, checkout, build, gate, render, boot,
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
@@ -9,6 +9,17 @@
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod base;
+pub mod cli;
 pub mod config;
+pub mod deploy;
 pub mod event;
+pub mod git;
+pub mod prune;
+pub mod recover;
 pub mod release;
+pub mod report;
+pub mod rollback;
+pub mod stage;
+pub mod supervisor;
+pub mod template;
+pub mod tool;

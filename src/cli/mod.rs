@@ -1,0 +1,129 @@
+//! L6: arguments in, words out. A file per command, a folder per group.
+
+mod app;
+mod deploy;
+mod exec;
+mod exit_code;
+mod hook;
+mod output;
+mod plan;
+mod releases;
+mod rollback;
+mod session;
+mod status;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::base::hint::{Hint, Report, chain};
+use crate::base::host::Host;
+use crate::base::names::AppName;
+
+/// Deploys a Django and Vue app to your own server by `git push`: whole, or not at all.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Args {
+    /// The app; default: LANDFALL_APP, the home the directory lies in, or the only app there is.
+    #[arg(long, global = true, value_name = "NAME")]
+    app: Option<AppName>,
+
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What is asked of the whole program, besides the command.
+#[derive(Debug)]
+struct Globals {
+    app: Option<AppName>,
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create, list, show and remove apps.
+    #[command(subcommand)]
+    App(app::Command),
+    /// Show what deploying a revision would do; builds nothing.
+    Plan(plan::Args),
+    /// Deploy a revision without a push: a retry, another commit.
+    Deploy(deploy::Args),
+    /// Go back to an earlier release.
+    Rollback(rollback::Args),
+    /// Show what is live.
+    Status,
+    /// List the releases.
+    Releases,
+    /// What the installed git hooks call.
+    #[command(hide = true)]
+    Hook(hook::Args),
+    /// What supervisor calls to start a process of a release.
+    #[command(hide = true)]
+    Exec(exec::Args),
+}
+
+/// Runs the program: the one thing `main` does.
+pub fn main() -> ExitCode {
+    let host = Host::from_process();
+    start_tracing(&host);
+    let args = match Args::try_parse_from(host.args()) {
+        Ok(args) => args,
+        Err(error) => return output::clap_error(&error),
+    };
+    let globals = Globals { app: args.app, json: args.json };
+    match run(&host, &globals, args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Ended::Said(code)) => code,
+        Err(Ended::Error(error)) => {
+            output::error(error.as_ref());
+            exit_code::of(error.kind())
+        }
+    }
+}
+
+fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
+    match command {
+        Command::App(command) => app::run(host, globals, command),
+        Command::Plan(args) => plan::run(host, globals, &args),
+        Command::Deploy(args) => deploy::run(host, globals, &args),
+        Command::Rollback(args) => rollback::run(host, globals, &args),
+        Command::Status => status::run(host, globals),
+        Command::Releases => releases::run(host, globals),
+        Command::Hook(args) => hook::run(host, &args),
+        Command::Exec(args) => exec::run(host, &args),
+    }
+}
+
+/// How a command ends when it does not end well.
+enum Ended {
+    /// It has said what there is to say; this is the exit code.
+    Said(ExitCode),
+    /// An error to be printed.
+    Error(Report),
+}
+
+impl<E: Hint> From<E> for Ended {
+    fn from(error: E) -> Self {
+        Self::Error(Box::new(error))
+    }
+}
+
+/// `LANDFALL_LOG=debug` shows on stderr what is run and how long it takes.
+fn start_tracing(host: &Host) {
+    if let Some(filter) = host.var("LANDFALL_LOG") {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .try_init();
+    }
+}
+
+/// The messages of an error below its own, outermost first.
+fn causes(error: &dyn Hint) -> Vec<String> {
+    error.source().map(chain).unwrap_or_default()
+}

@@ -1,0 +1,188 @@
+//! `landfall app create`: a home, a bare repository with the hooks, a supervisord with nginx under it.
+//!
+//! takes: a name · gives: what to type next · touches: the home, the settings file · undone by: `landfall app remove`; what
+//! fails in the middle is taken away
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use crate::base::fs;
+use crate::base::hint::{Hint, Kind};
+use crate::base::host::Host;
+use crate::base::names::{AppName, BranchName, Domain};
+use crate::base::secret::Secret;
+use crate::base::user;
+use crate::cli::session::{self, Session};
+use crate::cli::{Ended, Globals, output};
+use crate::config::env_file::EnvFile;
+use crate::config::server::{self, AppSettings};
+use crate::git::Repo;
+use crate::recover;
+use crate::release::layout::Home;
+use crate::stage::home;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The app's name: lower-case letters, digits and `-`.
+    name: AppName,
+    /// Where its home lies [default: ~/landfall/NAME].
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// The branch that deploys.
+    #[arg(long, default_value = "master", value_name = "BRANCH")]
+    branch: BranchName,
+    /// A host name the site answers to; can be given several times, the first is the one its URL is made of.
+    #[arg(long = "domain", value_name = "DOMAIN")]
+    domains: Vec<Domain>,
+    /// Where nginx listens.
+    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDR:PORT")]
+    listen: SocketAddr,
+    /// Everything runs as the present user, on an unprivileged port (the only mode of this version).
+    #[arg(long)]
+    user_mode: bool,
+}
+
+/// An app that cannot be made.
+#[derive(Debug, thiserror::Error)]
+enum CreateError {
+    #[error("there is an app `{0}` already")]
+    Exists(AppName),
+    #[error("{} exists and is not empty", .0.display())]
+    HomeTaken(PathBuf),
+    #[error("`{}` cannot be a home: letters, digits and / . _ - + @ only", .0.display())]
+    OddHome(PathBuf),
+    #[error("nginx cannot listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the socket's path would be too long: {0}")]
+    LongHome(String),
+    #[error("cannot read random bytes")]
+    Random(#[source] std::io::Error),
+}
+
+impl Hint for CreateError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Exists(name) => vec![format!("landfall --app {name} app show")],
+            Self::Listen { .. } => vec!["choose another: --listen 127.0.0.1:8001".into()],
+            _ => vec!["choose another: --home DIR".into()],
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
+}
+
+/// Longest path of a unix socket on Linux (unix(7): `sun_path` has 108 bytes, the last of them NUL).
+const SOCKET_PATH: usize = 107;
+
+pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+    let settings_file = session::user_folder(host).join(format!("{}.toml", args.name));
+    let settings = check(host, args, &settings_file)?;
+    let made = make(host, &settings, &settings_file);
+    if made.is_err() {
+        // What was made in vain goes; nothing of it was there before.
+        let _ = fs::remove_file(&settings_file);
+        let _ = fs::remove_tree(&settings.home);
+    }
+    made?;
+    if globals.json {
+        output::json(&settings);
+    } else {
+        next_steps(&settings, &settings_file);
+    }
+    Ok(())
+}
+
+fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, Ended> {
+    if session::all_apps(host)?.iter().any(|(name, _)| *name == args.name) || settings_file.exists() {
+        return Err(CreateError::Exists(args.name.clone()).into());
+    }
+    let base = user::home().unwrap_or_else(|| PathBuf::from("/"));
+    let root =
+        args.home.as_ref().map_or_else(|| base.join("landfall").join(args.name.as_str()), |home| host.absolute(home));
+    let home = Home::new(root.clone(), args.name.clone());
+    if !root.to_string_lossy().bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b)) {
+        return Err(CreateError::OddHome(root).into());
+    }
+    let longest = home.releases().join("99999/web.sock").to_string_lossy().into_owned();
+    if longest.len() > SOCKET_PATH {
+        return Err(CreateError::LongHome(longest).into());
+    }
+    if !fs::list(&root)?.is_empty() {
+        return Err(CreateError::HomeTaken(root).into());
+    }
+    TcpListener::bind(args.listen).map_err(|source| CreateError::Listen { address: args.listen, source })?;
+    Ok(AppSettings {
+        name: args.name.clone(),
+        home: root,
+        branch: args.branch.clone(),
+        domains: args.domains.clone(),
+        listen: args.listen,
+        accept_other_branches: true,
+        allow_force_push: true,
+        allow_skip_gate: false,
+        keep_releases: 5,
+        max_upload_mb: 25,
+        path: None,
+        shared_files: Vec::new(),
+        shared_dirs: Vec::new(),
+    })
+}
+
+fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(), Ended> {
+    let app_home = Home::new(settings.home.clone(), settings.name.clone());
+    fs::create_folder(&settings.home)?;
+    let repository = Repo::init_bare(&app_home.repository(), &settings.branch)?;
+    drop(repository);
+    if let Some(folder) = settings_file.parent() {
+        fs::create_folder(folder)?;
+    }
+    fs::write(&app_home.env_file(), first_environment()?.serialise().as_bytes(), fs::PRIVATE)?;
+    fs::write(settings_file, server::render(settings).as_bytes(), fs::PUBLIC)?;
+    let session = Session::open_file(settings_file)?;
+    let ctx = session.context(host);
+    home::folders(&ctx)?;
+    home::write(&ctx)?;
+    super::hooks::install(&app_home, host.exe(), settings_file)?;
+    recover::start_supervisord(&ctx)?;
+    Ok(())
+}
+
+/// A SECRET_KEY, made once; Django asks for 50 characters or more.
+fn first_environment() -> Result<EnvFile, Ended> {
+    let mut bytes = [0_u8; 64];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(CreateError::Random)?;
+    const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    let key: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 64)])).collect();
+    let mut env = EnvFile::default();
+    env.set("SECRET_KEY".parse()?, Secret::new(key))?;
+    Ok(env)
+}
+
+fn next_steps(settings: &AppSettings, settings_file: &Path) {
+    let home = Home::new(settings.home.clone(), settings.name.clone());
+    let repository = home.repository();
+    output::say(format!(
+        "{} is made in {}; its settings are in {}",
+        settings.name,
+        settings.home.display(),
+        settings_file.display()
+    ));
+    output::say("next, in your project:");
+    output::line(format!("  git remote add production {}", repository.display()));
+    output::line(format!("  git push production {}", settings.branch));
+    output::say(format!(
+        "from another machine: git remote add production {}@{}:{}",
+        user::name(),
+        user::hostname(),
+        repository.display()
+    ));
+}

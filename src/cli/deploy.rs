@@ -1,0 +1,69 @@
+//! `landfall deploy`: the whole path without a push.
+
+use std::time::Duration;
+
+use crate::base::host::Host;
+use crate::base::user;
+use crate::deploy::{self, Goer, Request};
+use crate::event::Event;
+use crate::git::Repo;
+use crate::release::lock::{self, Holder};
+use crate::release::store;
+use crate::report::json::JsonLines;
+use crate::report::log::DeployLog;
+use crate::report::pusher::{Pusher, Style};
+use crate::stage::plan::Wishes;
+
+use super::session::Session;
+use super::{Ended, Globals, exit_code, output};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A branch, a tag or a commit that was pushed here [default: the branch that deploys].
+    revision: Option<String>,
+    /// Take nothing from the caches.
+    #[arg(long)]
+    rebuild: bool,
+    /// Leave the app's own checks out, where the app's settings allow it.
+    #[arg(long)]
+    skip_gate: bool,
+    /// How long to wait for a deploy that runs, in seconds.
+    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    wait: u64,
+}
+
+pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+    let session = Session::open(host, globals)?;
+    let ctx = session.context(host);
+    show_progress(&session, globals);
+    let repo = Repo::open(&session.home.repository())?;
+    let revision = args.revision.clone().unwrap_or_else(|| session.app.branch.to_string());
+    let commit = repo.commit(&repo.resolve(&revision)?)?;
+    let begun = host.now();
+    let holder = Holder::new(host, format!("deploy of {}", commit.id.short()), user::name());
+    let _lock = lock::acquire(ctx.home, host, &holder, Duration::from_secs(args.wait), &mut |holder| {
+        ctx.events.emit(&Event::Waiting { holder: holder.to_owned() });
+    })?;
+    let id = store::next_number(ctx.home)?;
+    session.events.add(Box::new(DeployLog::open(&ctx.home.deploy_log(id), host)?));
+    let request = Request {
+        commit,
+        source: revision,
+        who: user::name(),
+        wishes: Wishes { rebuild: args.rebuild, skip_gate: args.skip_gate },
+    };
+    let result = deploy::prepare(&ctx, &repo, &request, id).and_then(|()| deploy::go_live(&ctx, id, Goer::New, begun));
+    session.events.flush();
+    // The failure has been shown where it happened.
+    result.map_err(|failure| Ended::Said(exit_code::of(failure.error.kind())))
+}
+
+/// Shows a run on stderr, as on a push; with `--json`, its events on stdout, one a line.
+pub(super) fn show_progress(session: &Session, globals: &Globals) {
+    if globals.json {
+        session.events.add(Box::new(JsonLines::new(|line: &str| output::line(line))));
+    } else {
+        let style = if output::stderr_is_terminal() { Style::Terminal } else { Style::Piped };
+        session.events.add(Box::new(Pusher::new(std::io::stderr(), style)));
+    }
+}

@@ -1,0 +1,284 @@
+//! `landfall hook`: what the installed git hooks call. Prepares in pre-receive, goes live in post-receive; where only
+//! post-receive is installed, both happen there.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::session::Session;
+use super::{Ended, exit_code, plan as plan_command};
+use crate::base::ancestor::{self, Ancestor};
+use crate::base::flock::FileLock;
+use crate::base::fs;
+use crate::base::hint::{Hint, Kind};
+use crate::base::host::Host;
+use crate::base::names::{ObjectId, ReleaseId};
+use crate::base::user;
+use crate::deploy::{self, Goer, Request};
+use crate::event::Event;
+use crate::git::{RefChange, Repo};
+use crate::release::lock::{self, Holder, LockError};
+use crate::release::store;
+use crate::report::log::DeployLog;
+use crate::report::pusher::{Pusher, Style};
+use crate::stage::plan::{self, Wishes};
+use crate::stage::push::{self, PushOptions};
+use crate::stage::refs::{self, Change};
+use crate::stage::{Context, discard};
+
+/// How long a push waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+/// How long git may take between pre-receive's end and post-receive's start.
+const HAND_OVER: Duration = Duration::from_secs(120);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Which hook git runs.
+    #[arg(value_enum)]
+    hook: Hook,
+    /// The app's settings file.
+    #[arg(long)]
+    settings: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Hook {
+    PreReceive,
+    PostReceive,
+}
+
+/// A release that pre-receive prepared, for post-receive: `run/pending.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pending {
+    release: ReleaseId,
+    commit: ObjectId,
+    /// git's process, which runs both hooks. When it is gone, nobody will make the release live.
+    git: Option<Ancestor>,
+    /// When the push began, in milliseconds since 1970.
+    begun_ms: u64,
+}
+
+/// The push came too late.
+#[derive(Debug, thiserror::Error)]
+enum HookError {
+    #[error("`{branch}` was moved to {now} by another push while this one waited")]
+    Overtaken { branch: String, now: String },
+    #[error("the hook's input cannot be read")]
+    Input(#[source] std::io::Error),
+}
+
+impl Hint for HookError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Overtaken { .. } => vec!["git pull --rebase, then push again".into()],
+            Self::Input(_) => Vec::new(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Busy
+    }
+}
+
+pub(super) fn run(host: &Host, args: &Args) -> Result<(), Ended> {
+    let session = Session::open_file(&args.settings)?;
+    session.events.add(Box::new(Pusher::new(std::io::stdout(), Style::Piped)));
+    let push = Push { host, session: &session, begun: host.now() };
+    let result = push.run(args.hook);
+    if let Err(Ended::Error(error)) = &result {
+        push.say_error(error.as_ref());
+    }
+    session.events.flush();
+    result.map_err(|ended| match ended {
+        Ended::Error(error) => Ended::Said(exit_code::of(error.kind())),
+        said @ Ended::Said(_) => said,
+    })
+}
+
+struct Push<'a> {
+    host: &'a Host,
+    session: &'a Session,
+    begun: std::time::SystemTime,
+}
+
+impl Push<'_> {
+    fn run(&self, hook: Hook) -> Result<(), Ended> {
+        let mut input = String::new();
+        std::io::stdin().take(push::INPUT_LIMIT).read_to_string(&mut input).map_err(HookError::Input)?;
+        let updates = push::parse(&input)?;
+        let options = push::options(self.host)?;
+        let repo = Repo::open(&self.session.home.repository())?;
+        if let Some(quarantine) = self.host.path_var("GIT_QUARANTINE_PATH") {
+            repo.add_quarantine(&quarantine)?;
+        }
+        let decision = refs::run(&updates, &self.session.app, &repo)?;
+        let has_pre_receive =
+            hook == Hook::PreReceive || super::app::hooks::is_installed(&self.session.home, "pre-receive");
+        if hook == Hook::PreReceive || !has_pre_receive {
+            for remark in &decision.remarks {
+                self.session.events.note(remark.clone());
+            }
+        }
+        let Some(change) = decision.change else {
+            return Ok(());
+        };
+        let ctx = self.session.context(self.host);
+        match hook {
+            Hook::PreReceive => self.pre_receive(&ctx, &repo, &change, options),
+            Hook::PostReceive => self.post_receive(&ctx, &repo, &change, options),
+        }
+    }
+
+    fn pre_receive(&self, ctx: &Context<'_>, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+        if options.plan {
+            return self.show_plan(ctx, repo, change, options);
+        }
+        let _lock = self.lock_for_deploy(ctx, repo, change)?;
+        let id = self.begin(ctx)?;
+        let request = self.request(repo, change, options)?;
+        deploy::prepare(ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
+        let pending = Pending {
+            release: id,
+            commit: change.commit.clone(),
+            git: ancestor::git(),
+            begun_ms: u64::try_from(self.begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
+                .unwrap_or_default(),
+        };
+        let text = serde_json::to_vec(&pending).unwrap_or_default();
+        fs::write(&ctx.home.pending(), &text, fs::PUBLIC)?;
+        Ok(())
+    }
+
+    fn post_receive(&self, ctx: &Context<'_>, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+        let lock = self.lock(ctx, change, PATIENCE)?;
+        let prepared = read_pending(ctx).filter(|pending| pending.commit == change.commit);
+        if let Some(pending) = prepared {
+            self.log(ctx, pending.release)?;
+            let done = deploy::go_live(ctx, pending.release, Goer::New, deploy::moment(pending.begun_ms));
+            fs::remove_file(&ctx.home.pending())?;
+            return done.map_err(|_| self.put_ref_back(ctx, repo, change));
+        }
+        drop(lock);
+        let _lock = self.lock_for_live(ctx, change)?;
+        let id = self.begin(ctx)?;
+        let request = self.request(repo, change, options)?;
+        deploy::prepare(ctx, repo, &request, id)
+            .and_then(|()| deploy::go_live(ctx, id, Goer::New, self.begun))
+            .map_err(|_| self.put_ref_back(ctx, repo, change))
+    }
+
+    fn request(&self, repo: &Repo, change: &Change, options: PushOptions) -> Result<Request, Ended> {
+        Ok(Request {
+            commit: repo.commit(&change.commit)?,
+            source: change.branch.to_string(),
+            who: user::name(),
+            wishes: Wishes { rebuild: options.rebuild, skip_gate: options.skip_gate },
+        })
+    }
+
+    /// The next number, and its log.
+    fn begin(&self, ctx: &Context<'_>) -> Result<ReleaseId, Ended> {
+        let id = store::next_number(ctx.home)?;
+        self.log(ctx, id)?;
+        Ok(id)
+    }
+
+    fn log(&self, ctx: &Context<'_>, id: ReleaseId) -> Result<(), Ended> {
+        self.session.events.add(Box::new(DeployLog::open(&ctx.home.deploy_log(id), self.host)?));
+        Ok(())
+    }
+
+    fn lock(&self, ctx: &Context<'_>, change: &Change, patience: Duration) -> Result<FileLock, LockError> {
+        let holder = Holder::new(self.host, format!("deploy of {}", change.commit.short()), user::name());
+        lock::acquire(ctx.home, self.host, &holder, patience, &mut |holder| {
+            ctx.events.emit(&Event::Waiting { holder: holder.to_owned() });
+        })
+    }
+
+    /// The lock, with no prepared release of another push waiting for its post-receive.
+    fn lock_for_live(&self, ctx: &Context<'_>, change: &Change) -> Result<FileLock, Ended> {
+        let deadline = Instant::now() + HAND_OVER;
+        loop {
+            let lock = self.lock(ctx, change, PATIENCE)?;
+            let Some(pending) = read_pending(ctx) else {
+                return Ok(lock);
+            };
+            let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
+            if abandoned || Instant::now() > deadline {
+                discard::run(ctx, pending.release)?;
+                return Ok(lock);
+            }
+            drop(lock);
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// [`Push::lock_for_live`], for a ref that is still where this push found it.
+    fn lock_for_deploy(&self, ctx: &Context<'_>, repo: &Repo, change: &Change) -> Result<FileLock, Ended> {
+        let lock = self.lock_for_live(ctx, change)?;
+        let now = repo.ref_target(&change.update.name)?.unwrap_or_else(ObjectId::zero);
+        if now == change.update.old {
+            Ok(lock)
+        } else {
+            Err(HookError::Overtaken { branch: change.branch.to_string(), now: now.short().to_owned() }.into())
+        }
+    }
+
+    fn show_plan(&self, ctx: &Context<'_>, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+        let request = self.request(repo, change, options)?;
+        let plan = plan::run(ctx, repo, &request.commit, &request.source, request.wishes)?;
+        for line in plan_command::lines(&plan) {
+            self.session.events.note(line);
+        }
+        self.session.events.note("nothing was built and the push is rejected, as -o plan asks");
+        Err(Ended::Said(ExitCode::from(exit_code::REFUSED)))
+    }
+
+    fn rejected(&self, failure: &deploy::Failure) -> Ended {
+        self.session.events.note("nothing has changed: the push is rejected and can be repeated");
+        Ended::Said(exit_code::of(failure.error.kind()))
+    }
+
+    /// After a failure in post-receive the ref goes back too, so that the same push can be repeated; git tells the client
+    /// nothing of it, so we do.
+    fn put_ref_back(&self, ctx: &Context<'_>, repo: &Repo, change: &Change) -> Ended {
+        let back = RefChange {
+            name: change.update.name.clone(),
+            old: change.update.new.clone(),
+            new: change.update.old.clone(),
+        };
+        let was = if back.new.is_zero() {
+            "as it was: not there".to_owned()
+        } else {
+            format!("back at {}", back.new.short())
+        };
+        match repo.change_ref(&back, "landfall: the deploy failed") {
+            Ok(()) => ctx.events.note(format!(
+                "git says the push succeeded, the deploy did not: `{}` is {was}; the same push can be repeated",
+                change.branch
+            )),
+            Err(error) => ctx.events.undone(format!("put `{}` {was}", change.branch), Err(&error)),
+        }
+        Ended::Said(ExitCode::from(exit_code::FAILED))
+    }
+
+    /// An error outside the stages.
+    fn say_error(&self, error: &dyn Hint) {
+        self.session.events.note(format!("error: {error}"));
+        for cause in super::causes(error) {
+            self.session.events.note(format!("  caused by: {cause}"));
+        }
+        for hint in error.hints() {
+            self.session.events.note(format!("hint: {hint}"));
+        }
+    }
+}
+
+fn read_pending(ctx: &Context<'_>) -> Option<Pending> {
+    let text = fs::read_if_exists(&ctx.home.pending()).ok()??;
+    serde_json::from_str(&text).ok()
+}

@@ -1,0 +1,81 @@
+//! Words out: data on stdout, talk on stderr. A reader that is gone (a closed pipe) ends nothing.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::exit_code;
+use crate::base::hint::Hint;
+use crate::base::words::printable;
+
+/// A line of data.
+pub(super) fn line(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
+}
+
+/// Text as it is, data.
+pub(super) fn text(text: impl AsRef<str>) {
+    let _ = std::io::stdout().lock().write_all(text.as_ref().as_bytes());
+}
+
+/// A line of talk.
+pub(super) fn say(text: impl AsRef<str>) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", text.as_ref());
+}
+
+/// Data as JSON.
+pub(super) fn json(value: &impl Serialize) {
+    line(serde_json::to_string_pretty(value).unwrap_or_else(|_| "null".into()));
+}
+
+/// True if stderr is a terminal.
+pub(super) fn stderr_is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// An error: what, its causes, the tool's own output, what to do next.
+pub(super) fn error(error: &dyn Hint) {
+    say(format!("error: {}", printable_lines(&error.to_string())));
+    for cause in super::causes(error) {
+        say(format!("  caused by: {}", printable_lines(&cause)));
+    }
+    for line in error.tool_output() {
+        say(format!("  | {}", printable(line)));
+    }
+    for hint in error.hints() {
+        say(format!("hint: {hint}"));
+    }
+}
+
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n  ")
+}
+
+/// clap's own message: help and version are data, everything else is an error of usage.
+pub(super) fn clap_error(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(exit_code::USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Rows under a heading, each column as wide as its widest cell; the last column is not padded.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+        })
+        .collect();
+    let print = |cells: &[String]| {
+        let last = cells.len().saturating_sub(1);
+        let padded = cells.iter().enumerate().map(|(column, cell)| {
+            let padding = if column == last { 0 } else { widths[column].saturating_sub(cell.chars().count()) };
+            format!("{cell}{}", " ".repeat(padding))
+        });
+        line(padded.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    print(&head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+    for row in rows {
+        print(row);
+    }
+}

@@ -1,0 +1,36 @@
+//! `landfall releases`: what there is to go back to.
+
+use crate::base::host::{Host, rfc3339};
+use crate::release::store;
+
+use super::session::Session;
+use super::{Ended, Globals, output};
+
+pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
+    let session = Session::open(host, globals)?;
+    let mut records = store::records(&session.home)?;
+    records.reverse();
+    if globals.json {
+        output::json(&records);
+        return Ok(());
+    }
+    if records.is_empty() {
+        output::say("nothing is deployed yet");
+        return Ok(());
+    }
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| {
+            vec![
+                record.release.to_string(),
+                record.state.word().to_owned(),
+                record.commit.short().to_owned(),
+                record.live_at.map_or_else(|| "-".into(), rfc3339),
+                record.who.clone(),
+                record.subject.clone(),
+            ]
+        })
+        .collect();
+    output::table(&["release", "state", "commit", "live at", "by", "subject"], &rows);
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! `landfall rollback`: back to an earlier release.
+
+use std::time::Duration;
+
+use crate::base::host::Host;
+use crate::base::names::ReleaseId;
+use crate::base::user;
+use crate::event::Event;
+use crate::release::lock::{self, Holder};
+use crate::report::log::DeployLog;
+use crate::rollback;
+
+use super::session::Session;
+use super::{Ended, Globals, deploy, exit_code};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The release to go back to [default: the good one that was live before].
+    release: Option<ReleaseId>,
+    /// Go back although later releases migrated the database, which stays as it is.
+    #[arg(long)]
+    keep_database: bool,
+}
+
+pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+    let session = Session::open(host, globals)?;
+    let ctx = session.context(host);
+    deploy::show_progress(&session, globals);
+    let holder = Holder::new(host, "rollback", user::name());
+    let _lock = lock::acquire(ctx.home, host, &holder, Duration::from_secs(600), &mut |holder| {
+        ctx.events.emit(&Event::Waiting { holder: holder.to_owned() });
+    })?;
+    let target = rollback::target(&ctx, args.release, args.keep_database)?;
+    session.events.add(Box::new(DeployLog::open(&ctx.home.deploy_log(target.release), host)?));
+    let result = rollback::run(&ctx, &target);
+    session.events.flush();
+    result.map_err(|failure| Ended::Said(exit_code::of(failure.error.kind())))
+}

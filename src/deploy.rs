@@ -1,0 +1,317 @@
+//! L5: the deploy. `prepare` makes a release that works beside the live one; `go_live` switches to it.
+//!
+//! In a push, `prepare` runs in pre-receive (a failure rejects the push) and `go_live` in post-receive (git has moved the
+//! ref). Everywhere else both run in one go. The screen a newcomer reads first.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::base::hint::{Hint, Report};
+use crate::base::names::ReleaseId;
+use crate::base::words::count;
+use crate::event::{Event, Outcome, Stage};
+use crate::git::{Commit, Repo};
+use crate::release::layout::ReleaseDir;
+use crate::release::process::Processes;
+use crate::release::record::{Checks, DjangoFacts, FORMAT, Record, State};
+use crate::release::store;
+use crate::stage::django::Django;
+use crate::stage::plan::{Plan, Wishes};
+use crate::stage::{
+    Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan, render, retire, verify,
+    workers,
+};
+use crate::tool::django::Introspection;
+use crate::{prune, recover};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The commit.
+    pub commit: Commit,
+    /// The branch or revision it was asked for by.
+    pub source: String,
+    /// Who asks.
+    pub who: String,
+    /// How the plan is made.
+    pub wishes: Wishes,
+}
+
+/// A stage that failed. It has been said and undone.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub stage: Stage,
+    /// Why.
+    pub error: Report,
+}
+
+/// Says at which stage an error happened.
+trait At<T> {
+    fn at(self, stage: Stage) -> Result<T, Failure>;
+}
+
+impl<T, E: Hint> At<T> for Result<T, E> {
+    fn at(self, stage: Stage) -> Result<T, Failure> {
+        self.map_err(|error| Failure { stage, error: Box::new(error) })
+    }
+}
+
+/// The first half: makes release `id` for the request and proves that it works. What fails is undone.
+pub fn prepare(ctx: &Context<'_>, repo: &Repo, request: &Request, id: ReleaseId) -> Result<(), Failure> {
+    let release = ctx.home.release(id);
+    ctx.events.emit(&Event::Began {
+        app: ctx.home.app().to_string(),
+        source: request.source.clone(),
+        commit: request.commit.id.clone(),
+        subject: request.commit.subject.clone(),
+    });
+    recover::run(ctx).at(Stage::Plan).and_then(|()| make(ctx, repo, request, &release)).inspect_err(|failure| {
+        ctx.events.failed(failure.stage, failure.error.as_ref());
+        undo(ctx, id);
+    })
+}
+
+fn make(ctx: &Context<'_>, repo: &Repo, request: &Request, release: &ReleaseDir) -> Result<(), Failure> {
+    let plan = planned(ctx, repo, request)?;
+    begin_record(ctx, request, &plan, release).at(Stage::Checkout)?;
+    check_out(ctx, repo, &plan, release)?;
+    let built = build::run(ctx, &plan, release).map_err(|(stage, error)| Failure { stage, error: error.into() })?;
+    let gated = gate::commands(ctx, &plan, release, &facts_of(&plan)).at(Stage::Gate);
+    build::give_back(ctx, built);
+    gated?;
+    if plan.settings.backend.is_some() {
+        start_backend(ctx, &plan, release)?
+    } else {
+        start_static(ctx, &plan, release)?
+    }
+    store::update(release, |record| record.state = State::Prepared).at(Stage::Health)?;
+    Ok(())
+}
+
+/// A site with no backend: nothing to boot, nothing to ask but through nginx.
+fn start_static(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<(), Failure> {
+    render::processes(ctx, plan, release, &facts_of(plan)).at(Stage::Render)?;
+    render::site(ctx, plan, release, None).at(Stage::Render)?;
+    Ok(())
+}
+
+/// Django and uWSGI: set up once, checked, booted beside the old, migrated, asked.
+fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<(), Failure> {
+    let Some(backend) = &plan.settings.backend else {
+        return Ok(());
+    };
+    let facts = facts_of(plan);
+    let mut django = Django::start(ctx, backend, release, &facts).at(Stage::Gate)?;
+    let processes = render::processes(ctx, plan, release, &facts).at(Stage::Render)?;
+    // The web process loads the application while Django's own process does, unless it would read static files then.
+    let mut booting =
+        if may_boot_early(ctx) { Some(boot::start(ctx, &processes, release).at(Stage::Boot)?) } else { None };
+    let version = gate::django(ctx, &mut django).at(Stage::Gate)?;
+    let said = django.introspect(ctx).at(Stage::Render)?;
+    migrate::guard_data(&said, release).at(Stage::Migrate)?;
+    render::site(ctx, plan, release, Some(&said)).at(Stage::Render)?;
+    let record = note_django(ctx, plan, release, &said, version).at(Stage::Render)?;
+    migrate::collect_static(ctx, plan, &mut django, &said, release).at(Stage::Migrate)?;
+    let running = ctx.events.start(Stage::Boot);
+    let booting = match booting.take() {
+        Some(booting) if !said.static_at_start => booting,
+        Some(_) | None => boot::start(ctx, &processes, release).at(Stage::Boot)?,
+    };
+    boot::wait(ctx, &booting, release).at(Stage::Boot)?;
+    running.end(Outcome::done(format!("{}, application loaded", count(backend.processes.into(), "worker"))));
+    let applied = migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
+    health::run(ctx, &record.checks, release)
+        .at(Stage::Health)
+        .inspect_err(|_| migrate::undo(ctx, &mut django, &applied))
+}
+
+/// The live release's Django said that its web process does not read static files when it starts.
+fn may_boot_early(ctx: &Context<'_>) -> bool {
+    let live = store::live_record(ctx.home).ok().flatten();
+    live.and_then(|live| live.django).is_some_and(|django| !django.static_at_start)
+}
+
+/// What goes live: decides what is left of it when it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goer {
+    /// A release made just now; a failure takes it away.
+    New,
+    /// A release that was live before (a rollback); a failure only stops it.
+    Again,
+}
+
+/// The second half: makes a prepared release live and proves it through the real site. What fails is undone.
+pub fn go_live(ctx: &Context<'_>, id: ReleaseId, goer: Goer, begun: SystemTime) -> Result<(), Failure> {
+    let release = ctx.home.release(id);
+    let record = store::read(&release).at(Stage::Live)?;
+    let processes = Processes::read(&release).at(Stage::Live)?;
+    let site_changed = render::site_changed(ctx, &release).at(Stage::Live)?;
+    let previous = store::live(ctx.home).at(Stage::Live)?;
+    switch(ctx, &release, &record.checks, &processes, site_changed).inspect_err(|failure| {
+        ctx.events.failed(failure.stage, failure.error.as_ref());
+        switch_back(ctx, &record, previous, site_changed, goer);
+    })?;
+    // The release is live; what is left is tidying, and its failure no failure of the deploy.
+    if let Err(error) = retire::run(ctx, id) {
+        ctx.events.note(format!("old processes could not be told to stop: {error}"));
+    }
+    prune::run(ctx);
+    let elapsed = ctx.host.now().duration_since(begun).unwrap_or_default();
+    ctx.events.emit(&Event::Finished { url: ctx.app.url(), commit: record.commit, release: id, elapsed });
+    Ok(())
+}
+
+fn switch(
+    ctx: &Context<'_>,
+    release: &ReleaseDir,
+    checks: &Checks,
+    processes: &Processes,
+    site_changed: bool,
+) -> Result<(), Failure> {
+    commit::run(ctx, release, site_changed).at(Stage::Live)?;
+    workers::run(ctx, processes, release.id()).at(Stage::Workers)?;
+    verify::run(ctx, checks, release).at(Stage::Verify)?;
+    retire::hand_over(ctx, processes, release.id()).at(Stage::Retire)
+}
+
+/// Undoes a switch: the old release is live again, its singletons run again, and what went live is taken away or stopped.
+fn switch_back(ctx: &Context<'_>, failed: &Record, previous: Option<ReleaseId>, site_changed: bool, goer: Goer) {
+    let what = previous
+        .map_or_else(|| "no release is live".to_owned(), |previous| format!("release {previous} is live again"));
+    let release = ctx.home.release(failed.release);
+    match commit::back(ctx, failed, previous, site_changed) {
+        Ok(()) => ctx.events.undone(what, Ok(())),
+        Err(error) => ctx.events.undone(what, Err(&error)),
+    }
+    if let Some(previous) = previous
+        && let Err(error) = retire::take_back(ctx, previous)
+    {
+        ctx.events.undone("the old release's singletons", Err(&error));
+    }
+    match goer {
+        Goer::New => {
+            undo_migrations(ctx, &release);
+            undo(ctx, failed.release);
+        }
+        Goer::Again => discard::stop(ctx, failed.release),
+    }
+}
+
+/// Unapplies what the failed release had migrated, with its own files, while they are still there.
+fn undo_migrations(ctx: &Context<'_>, failed: &ReleaseDir) {
+    let Ok(record) = store::read(failed) else {
+        return;
+    };
+    let Ok(processes) = Processes::read(failed) else {
+        return;
+    };
+    if record.migrations.is_empty() {
+        return;
+    }
+    let Some(web) = processes.processes.values().next() else {
+        return;
+    };
+    match Django::start_from(ctx, web, failed) {
+        Ok(mut django) => migrate::undo(ctx, &mut django, &record.migrations),
+        Err(error) => ctx.events.undone("unapply migrations", Err(&error)),
+    }
+}
+
+/// Takes a failed release away; its log stays.
+fn undo(ctx: &Context<'_>, id: ReleaseId) {
+    if let Err(error) = discard::run(ctx, id) {
+        ctx.events.undone(format!("remove release {id}"), Err(&error));
+    }
+}
+
+fn planned(ctx: &Context<'_>, repo: &Repo, request: &Request) -> Result<Plan, Failure> {
+    let running = ctx.events.start(Stage::Plan);
+    let plan = plan::run(ctx, repo, &request.commit, &request.source, request.wishes).at(Stage::Plan)?;
+    for note in &plan.settings.notes {
+        ctx.events.line(Stage::Plan, note);
+    }
+    running.end(Outcome::done(plan.summary()));
+    Ok(plan)
+}
+
+fn check_out(ctx: &Context<'_>, repo: &Repo, plan: &Plan, release: &ReleaseDir) -> Result<(), Failure> {
+    let running = ctx.events.start(Stage::Checkout);
+    let written = checkout::run(ctx, repo, &plan.tree, &release.src(), &plan.settings.shared).at(Stage::Checkout)?;
+    let changed = plan.changed_files.map(|changed| format!(", {changed} changed")).unwrap_or_default();
+    let message = format!("{}{changed}", count(written.files, "file"));
+    running.end(match written.remarks.first() {
+        Some(remark) => Outcome::warning(format!("{message}; {remark}")),
+        None => Outcome::done(message),
+    });
+    Ok(())
+}
+
+fn facts_of(plan: &Plan) -> ReleaseFacts<'_> {
+    ReleaseFacts {
+        commit: plan.commit.as_str(),
+        has_python: plan.settings.backend.is_some(),
+        django_settings: plan
+            .settings
+            .backend
+            .as_ref()
+            .and_then(|backend| backend.settings.as_ref())
+            .map(AsRef::as_ref),
+    }
+}
+
+fn begin_record(
+    ctx: &Context<'_>,
+    request: &Request,
+    plan: &Plan,
+    release: &ReleaseDir,
+) -> Result<(), store::StoreError> {
+    crate::base::fs::create_folder(release.root())?;
+    let record = Record {
+        format: FORMAT,
+        release: release.id(),
+        commit: plan.commit.clone(),
+        tree: plan.tree.clone(),
+        subject: plan.subject.clone(),
+        source: plan.source.clone(),
+        who: request.who.clone(),
+        state: State::Preparing,
+        created: ctx.host.now_unix(),
+        live_at: None,
+        keys: plan.keys(),
+        reused: plan.parts().0.into_iter().map(str::to_owned).collect(),
+        checks: checks_of(ctx, plan, None),
+        django: None,
+        migrations: Vec::new(),
+    };
+    store::write(release, &record)
+}
+
+fn checks_of(ctx: &Context<'_>, plan: &Plan, django: Option<&Introspection>) -> Checks {
+    let health = &plan.settings.health;
+    Checks {
+        frontend: plan.settings.frontend.is_some(),
+        backend: plan.settings.backend.is_some(),
+        host: render::host_header(ctx, django),
+        health_path: health.path.clone(),
+        health_named: health.named,
+        health_timeout: health.timeout.as_secs().max(1),
+    }
+}
+
+fn note_django(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    release: &ReleaseDir,
+    said: &Introspection,
+    version: String,
+) -> Result<Record, store::StoreError> {
+    store::update(release, |record| {
+        record.checks = checks_of(ctx, plan, Some(said));
+        record.django = Some(DjangoFacts { version, static_at_start: said.static_at_start });
+    })
+}
+
+/// A moment, from milliseconds since 1970.
+pub fn moment(ms: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(ms)
+}

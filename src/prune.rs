@@ -1,0 +1,96 @@
+//! L5: keeps the disk in bounds: old releases, cache entries nobody uses, old assets, old logs. Its failures are remarks.
+//!
+//! takes: the home · gives: nothing · touches: what no kept release needs · undone by: what is built again when it is needed
+
+use std::collections::BTreeSet;
+
+use crate::base::fs::{self, FsError};
+use crate::base::names::ReleaseId;
+use crate::release::cache::{self, Shelf};
+use crate::release::process::parse_program;
+use crate::release::record::Record;
+use crate::release::store;
+use crate::release::{assets, layout::ReleaseDir};
+use crate::stage::{Context, discard};
+
+/// Cache entries kept on each shelf besides those a release uses: for going back and forth between branches.
+const SPARE_ENTRIES: usize = 3;
+/// Deploy logs kept.
+const LOGS: usize = 200;
+
+/// Prunes everything.
+pub fn run(ctx: &Context<'_>) {
+    let kept = match releases(ctx) {
+        Ok(kept) => kept,
+        Err(message) => {
+            return ctx.events.note(format!("old releases could not be pruned: {message}"));
+        }
+    };
+    let pruned = caches(ctx, &kept).and_then(|()| logs(ctx)).and_then(|()| {
+        let dirs: Vec<ReleaseDir> = kept.iter().map(|record| ctx.home.release(record.release)).collect();
+        assets::prune(ctx.home, &dirs, ctx.host.now_unix()).map(|_| ())
+    });
+    if let Err(error) = pruned {
+        ctx.events.note(format!("caches could not be pruned: {error}"));
+    }
+}
+
+/// Removes good releases beyond the number to keep, oldest first; never the live one, nor one whose processes still run.
+/// Gives those that stay.
+fn releases(ctx: &Context<'_>) -> Result<Vec<Record>, String> {
+    let mut records = store::records(ctx.home).map_err(|error| error.to_string())?;
+    records.retain(|record| record.state.is_good());
+    let live = store::live(ctx.home).map_err(|error| error.to_string())?;
+    let busy: BTreeSet<ReleaseId> = ctx
+        .supervisor()
+        .processes()
+        .map_err(|error| error.to_string())?
+        .iter()
+        .filter(|program| !program.state.is_stopped())
+        .filter_map(|program| parse_program(&program.name).map(|(_, release)| release))
+        .collect();
+    records.sort_by_key(|record| (record.live_at, record.release));
+    let mut surplus = records.len().saturating_sub(ctx.app.keep_releases + 1);
+    let mut kept = Vec::new();
+    for record in records {
+        if surplus > 0 && Some(record.release) != live && !busy.contains(&record.release) {
+            discard::run(ctx, record.release).map_err(|error| error.to_string())?;
+            surplus -= 1;
+        } else {
+            kept.push(record);
+        }
+    }
+    Ok(kept)
+}
+
+/// Removes cache entries that no kept release uses, but the newest few.
+fn caches(ctx: &Context<'_>, kept: &[Record]) -> Result<(), FsError> {
+    for shelf in Shelf::ALL {
+        let used = |record: &Record| match shelf {
+            Shelf::Frontend => record.keys.frontend.clone(),
+            Shelf::NodeModules => record.keys.node_modules.clone(),
+            Shelf::Venv => record.keys.venv.clone(),
+        };
+        let used: BTreeSet<_> = kept.iter().filter_map(used).collect();
+        let mut unused = cache::entries(ctx.home, shelf)?;
+        unused.retain(|(key, _)| !used.contains(key));
+        let surplus = unused.len().saturating_sub(SPARE_ENTRIES);
+        for (key, _) in unused.into_iter().take(surplus) {
+            cache::discard(ctx.home, shelf, &key)?;
+        }
+    }
+    Ok(())
+}
+
+fn logs(ctx: &Context<'_>) -> Result<(), FsError> {
+    let mut logs: Vec<(u32, std::path::PathBuf)> = fs::list(&ctx.home.deploy_logs())?
+        .into_iter()
+        .filter_map(|path| Some((path.file_stem()?.to_str()?.parse().ok()?, path.clone())))
+        .collect();
+    logs.sort();
+    let surplus = logs.len().saturating_sub(LOGS);
+    for (_, path) in logs.into_iter().take(surplus) {
+        fs::remove_file(&path)?;
+    }
+    Ok(())
+}

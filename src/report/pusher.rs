@@ -1,0 +1,228 @@
+//! What the pusher sees: one line a stage. On a terminal the running stage's line is rewritten; piped, each line is
+//! printed once, and a stage that takes long says what it is at from time to time.
+//!
+//! Writing happens on a thread of its own with a bounded queue, so a client that stops reading, or goes away, never
+//! blocks the deploy (git gives a hook no signal for either).
+
+use std::io::Write;
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::events::Sink;
+use crate::base::words::{printable, seconds};
+use crate::event::{Event, Outcome, Stage};
+
+/// Lines held for a client that reads slowly; what comes on top is dropped for it (the log has everything).
+const QUEUE: usize = 4096;
+/// How long the end of a deploy waits for a client that does not read.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(2);
+/// A piped client hears of a running stage this often.
+const PIPED_PROGRESS: Duration = Duration::from_secs(5);
+/// The width of a stage line up to its time.
+const WIDTH: usize = 60;
+
+/// One line of a stage that ended: `  checkout  214 files, 3 changed                     0.04s`.
+pub fn stage_line(stage: Stage, outcome: &Outcome, elapsed: Duration) -> String {
+    let mark = if matches!(outcome, Outcome::Warning { .. }) { "warning: " } else { "" };
+    let text = format!("  {:<9} {mark}{}", stage.name(), printable(outcome.message()));
+    let padding = WIDTH.saturating_sub(text.chars().count()).max(1);
+    format!("{text}{}{:>7}", " ".repeat(padding), seconds(elapsed))
+}
+
+/// The lines of a failure: stage and cause, the causes below it, the tool's own last lines, what to do.
+pub fn failure_lines(event: &Event) -> Vec<String> {
+    let Event::Failed { stage, error, output, hints } = event else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (depth, message) in error.iter().enumerate() {
+        let head = if depth == 0 { format!("error: {}: ", stage.name()) } else { "  caused by: ".to_owned() };
+        for (number, line) in message.lines().enumerate() {
+            lines.push(if number == 0 {
+                format!("{head}{}", printable(line))
+            } else {
+                format!("    {}", printable(line))
+            });
+        }
+    }
+    lines.extend(output.iter().map(|line| format!("  | {}", printable(line))));
+    lines.extend(hints.iter().map(|hint| format!("hint: {hint}")));
+    lines
+}
+
+/// How the client shows lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// A terminal of ours: the running stage's line is rewritten.
+    Terminal,
+    /// A pipe, or git's side band: each line once.
+    Piped,
+}
+
+/// The display of a push or of `landfall deploy`.
+pub struct Pusher {
+    lines: Option<SyncSender<String>>,
+    writer: Option<JoinHandle<()>>,
+    style: Style,
+    running: Vec<(Stage, Instant)>,
+    /// A transient line stands on the terminal and must be cleared before the next one.
+    transient: bool,
+}
+
+impl Pusher {
+    /// Writes to `out`.
+    pub fn new(out: impl Write + Send + 'static, style: Style) -> Self {
+        let (lines, queue) = mpsc::sync_channel::<String>(QUEUE);
+        let mut out = out;
+        let writer = thread::spawn(move || {
+            for text in queue {
+                if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { lines: Some(lines), writer: Some(writer), style, running: Vec::new(), transient: false }
+    }
+
+    fn send(&mut self, text: String) {
+        if let Some(lines) = &self.lines
+            && let Err(TrySendError::Disconnected(_)) = lines.try_send(text)
+        {
+            self.lines = None;
+        }
+    }
+
+    fn print(&mut self, line: &str) {
+        let clear = if self.transient { "\r\u{1b}[K" } else { "" };
+        self.transient = false;
+        self.send(format!("{clear}{line}\n"));
+    }
+
+    fn print_transient(&mut self, line: &str) {
+        let clear = if self.transient { "\r\u{1b}[K" } else { "" };
+        self.transient = true;
+        self.send(format!("{clear}{line}"));
+    }
+
+    fn progress(&mut self, stage: Stage, message: &str) {
+        let line = format!("  {:<9} {}", stage.name(), printable(message));
+        match self.style {
+            Style::Terminal => self.print_transient(&line),
+            Style::Piped => {
+                let now = Instant::now();
+                let Some((_, told)) = self.running.iter_mut().find(|(running, _)| *running == stage) else {
+                    return;
+                };
+                if now.duration_since(*told) >= PIPED_PROGRESS {
+                    *told = now;
+                    self.print(&format!("{line} …"));
+                }
+            }
+        }
+    }
+}
+
+impl Sink for Pusher {
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Began { app, source, commit, subject } => {
+                self.print(&format!("landfall · {app} · {source} {} \"{}\"", commit.short(), printable(subject)));
+            }
+            Event::Waiting { holder } => self.print(&format!("  waiting for {holder}")),
+            Event::Started { stage } => {
+                self.running.push((*stage, Instant::now()));
+                if self.style == Style::Terminal {
+                    self.print_transient(&format!("  {:<9} …", stage.name()));
+                }
+            }
+            // Tools' lines are for the log; the pusher sees the last ones if the tool fails.
+            Event::Line { stage, text } => {
+                if !text.trim().is_empty() {
+                    self.progress(*stage, &crate::base::words::shorten(text.trim(), 60));
+                }
+            }
+            Event::Progress { stage, message } => self.progress(*stage, message),
+            Event::Note { message } => self.print(&format!("  {}", printable(message))),
+            Event::Ended { stage, outcome, elapsed } => {
+                self.running.retain(|(running, _)| running != stage);
+                self.print(&stage_line(*stage, outcome, *elapsed));
+            }
+            Event::Failed { .. } => {
+                for line in failure_lines(event) {
+                    self.print(&line);
+                }
+            }
+            Event::Undone { what, error: None } => self.print(&format!("  undone    {}", printable(what))),
+            Event::Undone { what, error: Some(error) } => {
+                self.print(&format!("  NOT undone: {}: {}", printable(what), printable(error)));
+            }
+            Event::Finished { url, commit, elapsed, .. } => {
+                self.print(&format!("{url} is on {} · {:.1}s", commit.short(), elapsed.as_secs_f64()));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.lines = None;
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        let deadline = Instant::now() + FLUSH_PATIENCE;
+        while !writer.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_line_keeps_its_columns() {
+        let line = stage_line(Stage::Checkout, &Outcome::done("214 files, 3 changed"), Duration::from_millis(40));
+        assert_eq!(line, "  checkout  214 files, 3 changed                              0.04s");
+    }
+
+    #[test]
+    fn a_failure_shows_stage_causes_output_and_hints() {
+        let event = Event::Failed {
+            stage: Stage::Frontend,
+            error: vec!["`npm run build` failed with exit code 1".into(), "deeper".into()],
+            output: vec!["src/App.vue: \u{1b}[31munexpected token".into()],
+            hints: vec!["landfall log 3".into()],
+        };
+        assert_eq!(
+            failure_lines(&event),
+            [
+                "error: frontend: `npm run build` failed with exit code 1",
+                "  caused by: deeper",
+                "  | src/App.vue: \\u{1b}[31munexpected token",
+                "hint: landfall log 3"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_client_that_never_reads_does_not_block() {
+        struct Stuck;
+        impl Write for Stuck {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                loop {
+                    thread::sleep(Duration::from_secs(60));
+                }
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut pusher = Pusher::new(Stuck, Style::Piped);
+        for _ in 0..QUEUE * 2 {
+            pusher.take(&Event::Note { message: "x".into() });
+        }
+        let begun = Instant::now();
+        pusher.flush();
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+}

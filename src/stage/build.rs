@@ -1,0 +1,121 @@
+//! build: the frontend and the Python environment, side by side.
+//!
+//! takes: the plan and the checked-out files · gives: `public` and `venv`, links in the release's folder · touches: the
+//! caches, the release's folder · undone by: removing the release; whole cache entries stay valid
+
+pub mod frontend;
+pub mod python;
+
+use std::path::PathBuf;
+use std::thread;
+
+use super::Context;
+use super::plan::Plan;
+use crate::base::command::CommandError;
+use crate::base::fs::{self, FsError};
+use crate::base::hint::Hint;
+use crate::base::names::RepoPath;
+use crate::event::Stage;
+use crate::release::layout::ReleaseDir;
+use crate::tool;
+
+/// A build that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A tool of the frontend's build.
+    #[error(transparent)]
+    Node(CommandError),
+    /// A tool of the Python environment's build.
+    #[error(transparent)]
+    Python(CommandError),
+    /// The build ended well and left nothing.
+    #[error("the build left no `{0}`")]
+    NoOutput(RepoPath),
+    /// The output has no index page.
+    #[error("`{0}` has no index.html after the build")]
+    NoIndex(RepoPath),
+    /// A file of ours.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+impl Hint for BuildError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Node(error) => tool::node::advice(error.tool_output()).into_iter().chain(error.hints()).collect(),
+            Self::Python(error) => tool::python::advice(error.tool_output()).into_iter().chain(error.hints()).collect(),
+            Self::NoOutput(_) | Self::NoIndex(_) => {
+                vec!["in landfall.toml: [frontend] output = \"the folder the build writes\"".into()]
+            }
+            Self::Fs(error) => error.hints(),
+        }
+    }
+
+    fn tool_output(&self) -> &[String] {
+        match self {
+            Self::Node(error) | Self::Python(error) => error.tool_output(),
+            _ => &[],
+        }
+    }
+}
+
+/// What was built.
+#[derive(Debug, Default)]
+pub struct Built {
+    /// `node_modules` moved into the release for the build and the gate; goes back to the cache after the gate.
+    pub borrowed: Option<Borrowed>,
+}
+
+/// A cache entry that stands in the release's folder for a while. Builds expect a real folder there, and write into it;
+/// moving it costs a rename.
+#[derive(Debug)]
+#[must_use = "give it back, or the next build installs again"]
+pub struct Borrowed {
+    /// Where it stands now.
+    pub place: PathBuf,
+    /// Where it belongs.
+    pub shelf: PathBuf,
+}
+
+impl Borrowed {
+    /// Puts it back.
+    pub fn give_back(self) -> Result<(), FsError> {
+        if !self.place.is_dir() {
+            return Ok(());
+        }
+        fs::create_folder(&self.shelf)?;
+        let entry = self.shelf.join("node_modules");
+        fs::remove_tree(&entry)?;
+        fs::move_tree(&self.place, &entry)?;
+        crate::release::cache::complete(&self.shelf)
+    }
+}
+
+/// Builds what the plan says, and links it into the release. The first failure wins; the other side runs to its end, so
+/// that what it made is in the cache for the next push.
+pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built, (Stage, BuildError)> {
+    let (frontend, python) = thread::scope(|scope| {
+        let python = scope.spawn(|| python::run(ctx, plan, release));
+        let frontend = frontend::run(ctx, plan, release);
+        (frontend, python.join())
+    });
+    let python = python.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let built = frontend.map_err(|error| (Stage::Frontend, error));
+    match (built, python) {
+        (Ok(built), Ok(())) => Ok(built),
+        (Ok(built), Err(error)) => {
+            give_back(ctx, built);
+            Err((Stage::Python, error))
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Returns what was borrowed; a failure costs only time at the next build, so it is a remark.
+pub fn give_back(ctx: &Context<'_>, built: Built) {
+    if let Some(borrowed) = built.borrowed
+        && let Err(error) = borrowed.give_back()
+    {
+        ctx.events.note(format!("node_modules could not be kept for the next build: {error}"));
+    }
+}

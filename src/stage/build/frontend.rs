@@ -1,0 +1,157 @@
+//! The frontend: installed and built once for a tree, then linked.
+
+use std::path::{Path, PathBuf};
+
+use super::{Borrowed, BuildError, Built};
+use crate::base::command::{self, Cmd};
+use crate::base::fs;
+use crate::base::names::ObjectId;
+use crate::base::words::count;
+use crate::config::settings::{Frontend, FrontendBuild};
+use crate::event::{Outcome, Stage};
+use crate::release::cache::{self, Shelf};
+use crate::release::layout::ReleaseDir;
+use crate::stage::Context;
+use crate::stage::plan::{Plan, Step};
+
+/// Builds or finds the frontend, and links it into the release as `public`.
+pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built, BuildError> {
+    let Some(frontend) = &plan.settings.frontend else {
+        return Ok(Built::default());
+    };
+    let Some(build) = &frontend.build else {
+        return as_committed(ctx, frontend, release).map(|()| Built::default());
+    };
+    let running = ctx.events.start(Stage::Frontend);
+    let work = Work { ctx, frontend, build, plan, src: release.src() };
+    let borrowed = work.borrow_node_modules()?;
+    let outcome = match &plan.frontend {
+        Step::Build { key } => match work.build(key) {
+            Ok(files) => Outcome::done(format!("built, {}", count(files, "file"))),
+            Err(error) => {
+                super::give_back(ctx, Built { borrowed });
+                return Err(error);
+            }
+        },
+        Step::Reuse { key } => {
+            cache::touch(&cache::path(ctx.home, Shelf::Frontend, key))?;
+            Outcome::reused(format!("reused ({})", key.short()))
+        }
+        Step::Nothing => Outcome::reused("nothing to build"),
+    };
+    if let Some(key) = plan.frontend.key() {
+        work.link(key, release)?;
+    }
+    running.end(outcome);
+    Ok(Built { borrowed })
+}
+
+/// Static files that are served as they are in the commit.
+fn as_committed(ctx: &Context<'_>, frontend: &Frontend, release: &ReleaseDir) -> Result<(), BuildError> {
+    let running = ctx.events.start(Stage::Frontend);
+    let output = frontend.output.under(&release.src());
+    if !output.is_dir() {
+        return Err(BuildError::NoOutput(frontend.output.clone()));
+    }
+    let target = frontend.output.under(Path::new("src"));
+    fs::symlink(&target, &release.public())?;
+    running.end(Outcome::reused("static files as committed"));
+    Ok(())
+}
+
+struct Work<'a> {
+    ctx: &'a Context<'a>,
+    frontend: &'a Frontend,
+    build: &'a FrontendBuild,
+    plan: &'a Plan,
+    src: PathBuf,
+}
+
+impl Work<'_> {
+    /// Moves cached `node_modules` to where the build expects them, or installs them there.
+    fn borrow_node_modules(&self) -> Result<Option<Borrowed>, BuildError> {
+        let (key, is_new) = match &self.plan.node_modules {
+            Step::Nothing => return Ok(None),
+            Step::Reuse { key } => (key, false),
+            Step::Build { key } => (key, true),
+        };
+        let place = self.root().join("node_modules");
+        let shelf = cache::path(self.ctx.home, Shelf::NodeModules, key);
+        let cached = shelf.join("node_modules");
+        if !is_new && cached.is_dir() && !place.exists() {
+            // Taken off the shelf before it moves: a run killed now has no half entry, only an install to repeat.
+            fs::remove_file(&shelf.join(".landfall-complete"))?;
+            fs::move_tree(&cached, &place)?;
+        } else if !is_new && place.exists() {
+            // node_modules are in git; there is nothing to bring.
+            return Ok(None);
+        } else {
+            cache::begin(self.ctx.home, Shelf::NodeModules, key)?;
+            self.execute(&self.build.install)?;
+        }
+        Ok(Some(Borrowed { place, shelf }))
+    }
+
+    /// Runs the build and puts its output on the shelf; gives the number of files.
+    fn build(&self, key: &ObjectId) -> Result<usize, BuildError> {
+        self.execute(&self.build.command)?;
+        let output = self.frontend.output.under(&self.src);
+        if !output.is_dir() {
+            return Err(BuildError::NoOutput(self.frontend.output.clone()));
+        }
+        let entry = cache::begin(self.ctx.home, Shelf::Frontend, key)?;
+        let files = entry.join("files");
+        if self.output_stays() {
+            fs::copy_tree(&output, &files)?;
+        } else {
+            fs::move_tree(&output, &files)?;
+        }
+        let built = fs::files_below(&files)?;
+        if !self.output_stays() && !built.iter().any(|file| file.file_name().is_some_and(|name| name == "index.html")) {
+            cache::discard(self.ctx.home, Shelf::Frontend, key)?;
+            return Err(BuildError::NoIndex(self.frontend.output.clone()));
+        }
+        cache::complete(&entry)?;
+        Ok(built.len())
+    }
+
+    /// `public` → the cache; where the output lies outside the frontend's folder, the backend reads it there too.
+    fn link(&self, key: &ObjectId, release: &ReleaseDir) -> Result<(), BuildError> {
+        let files = Path::new("../../cache/frontend").join(key.as_str()).join("files");
+        fs::symlink(&files, &release.public())?;
+        let output = self.frontend.output.under(&self.src);
+        if self.output_stays() && matches!(self.plan.frontend, Step::Reuse { .. }) {
+            let cached = cache::path(self.ctx.home, Shelf::Frontend, key).join("files");
+            fs::copy_tree(&cached, &output)?;
+        }
+        Ok(())
+    }
+
+    /// The output is part of the backend's files (Django's `static/` or `templates/`).
+    fn output_stays(&self) -> bool {
+        !self.frontend.output.is_within(&self.frontend.dir)
+            || self
+                .plan
+                .settings
+                .backend
+                .as_ref()
+                .is_some_and(|backend| !backend.dir.is_root() && self.frontend.output.is_within(&backend.dir))
+    }
+
+    fn root(&self) -> PathBuf {
+        self.frontend.dir.under(&self.src)
+    }
+
+    fn execute(&self, argv: &[String]) -> Result<(), BuildError> {
+        let mut env = self.ctx.tool_environment();
+        // What the build finds in its folder's own node_modules comes first, as npm and Yarn have it.
+        env.insert("npm_config_cache".into(), self.ctx.home.cache().join("npm").to_string_lossy().into_owned());
+        env.insert("npm_config_update_notifier".into(), "false".into());
+        env.insert("npm_config_fund".into(), "false".into());
+        env.insert("npm_config_audit".into(), "false".into());
+        env.extend(self.build.env.iter().map(|(name, value)| (name.to_string(), value.clone())));
+        let cmd = Cmd::from_argv(argv).envs(env).cwd(&self.root()).timeout(self.build.timeout);
+        self.ctx.events.line(Stage::Frontend, &format!("$ {}", cmd.display()));
+        command::run(&cmd, &self.ctx.events.lines(Stage::Frontend)).map_err(BuildError::Node)
+    }
+}

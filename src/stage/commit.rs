@@ -1,0 +1,109 @@
+//! commit: the release becomes live, by one rename.
+//!
+//! nginx resolves `current/public` and `current/web.sock` at every request, so frontend and backend switch together, and
+//! what a boot starts with them. nginx is reloaded only when the site's own configuration changed.
+//!
+//! takes: a healthy release · gives: the release that was live · touches: `current`, `assets/`, records · undone by:
+//! [`back`]
+
+use std::path::Path;
+
+use super::Context;
+use crate::base::fs::{self, FsError};
+use crate::base::hint::Hint;
+use crate::base::names::ReleaseId;
+use crate::event::{Outcome, Stage};
+use crate::release::assets;
+use crate::release::layout::ReleaseDir;
+use crate::release::record::{Record, State};
+use crate::release::store::{self, StoreError};
+use crate::supervisor::fault::RpcError;
+
+/// The name of nginx among supervisor's programs, in user mode.
+pub const NGINX: &str = "nginx";
+
+/// The switch could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The link or an asset.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A record.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// nginx could not be told.
+    #[error("nginx cannot be told to read its new configuration")]
+    Nginx(#[source] RpcError),
+}
+
+impl Hint for CommitError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Fs(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            Self::Nginx(error) => error.hints(),
+        }
+    }
+}
+
+/// Makes `release` live.
+pub fn run(ctx: &Context<'_>, release: &ReleaseDir, site_changed: bool) -> Result<Option<ReleaseId>, CommitError> {
+    let running = ctx.events.start(Stage::Live);
+    let previous = store::live(ctx.home)?;
+    // Before the switch: a page of this release must find its chunks also after the next one.
+    assets::keep(ctx.home, release)?;
+    store::update(release, |record| record.live_at = Some(ctx.host.now_unix()))?;
+    point_at(ctx, release.id())?;
+    fs::remove_file(&ctx.home.next_programs())?;
+    store::update(release, |record| record.state = State::Live)?;
+    if let Some(previous) = previous.filter(|previous| *previous != release.id()) {
+        // Its record is for people; a missing one must not stop the switch.
+        let _ = store::update(&ctx.home.release(previous), |record| record.state = State::Retired);
+    }
+    if site_changed {
+        reload_nginx(ctx)?;
+    }
+    let nginx = if site_changed { ", nginx reloaded" } else { "" };
+    running.end(Outcome::done(format!("release {}{nginx}", release.id())));
+    Ok(previous)
+}
+
+/// Makes the release that was live before live again, or none.
+///
+/// `failed` is the record of the release that could not go live, as it was before it tried.
+pub fn back(
+    ctx: &Context<'_>,
+    failed: &Record,
+    previous: Option<ReleaseId>,
+    site_changed: bool,
+) -> Result<(), CommitError> {
+    match previous {
+        Some(previous) => {
+            point_at(ctx, previous)?;
+            let _ = store::update(&ctx.home.release(previous), |record| record.state = State::Live);
+        }
+        None => fs::remove_file(&ctx.home.current())?,
+    }
+    // A new release that failed is not good: no rollback may choose it. One that was live before stays good.
+    store::write(&ctx.home.release(failed.release), failed)?;
+    if site_changed {
+        reload_nginx(ctx)?;
+    }
+    Ok(())
+}
+
+fn point_at(ctx: &Context<'_>, id: ReleaseId) -> Result<(), FsError> {
+    fs::swap_link(&Path::new("releases").join(id.to_string()), &ctx.home.current())
+}
+
+/// nginx reads its configuration again; one that does not run is started.
+pub fn reload_nginx(ctx: &Context<'_>) -> Result<(), CommitError> {
+    let supervisor = ctx.supervisor();
+    let runs =
+        supervisor.process(NGINX).map_err(CommitError::Nginx)?.is_some_and(|process| !process.state.is_stopped());
+    if runs {
+        supervisor.signal(NGINX, "HUP").map_err(CommitError::Nginx)
+    } else {
+        supervisor.start(NGINX).map_err(CommitError::Nginx)
+    }
+}

@@ -1,0 +1,85 @@
+//! The way back: takes away everything a release left that did not become live, or is no longer wanted.
+//!
+//! takes: a release's number · gives: nothing · touches: supervisor, the release's folder, `run/` · undone by: -. It can be
+//! run again at any point; a release that is live is never touched.
+
+use std::time::Duration;
+
+use super::Context;
+use crate::base::fs::{self, FsError};
+use crate::base::hint::Hint;
+use crate::base::names::ReleaseId;
+use crate::release::process::parse_program;
+use crate::release::store::{self, StoreError};
+use crate::supervisor::fault::RpcError;
+
+/// How long the processes of a release that never served may take to end.
+const PATIENCE: Duration = Duration::from_secs(75);
+
+/// Something could not be taken away.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscardError {
+    /// A process.
+    #[error(transparent)]
+    Supervisor(#[from] RpcError),
+    /// A file.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The link could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Hint for DiscardError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Supervisor(error) => error.hints(),
+            Self::Fs(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+        }
+    }
+}
+
+/// Stops the release's processes and removes its folder, `run/next.conf` and `run/pending.json`.
+pub fn run(ctx: &Context<'_>, release: ReleaseId) -> Result<(), DiscardError> {
+    if store::live(ctx.home)? == Some(release) {
+        return Ok(());
+    }
+    stop_processes(ctx, release)?;
+    fs::remove_file(&ctx.home.next_programs())?;
+    fs::remove_file(&ctx.home.pending())?;
+    fs::remove_tree(ctx.home.release(release).root())?;
+    Ok(())
+}
+
+/// Stops all processes of a release and takes them out of supervisor's list.
+fn stop_processes(ctx: &Context<'_>, release: ReleaseId) -> Result<(), RpcError> {
+    let supervisor = ctx.supervisor();
+    if !supervisor.is_up() {
+        return Ok(());
+    }
+    let programs = supervisor.processes()?;
+    let of_release =
+        programs.iter().filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
+    for program in of_release {
+        if !program.state.is_stopped() {
+            supervisor.stop_and_wait(&program.name, PATIENCE)?;
+        }
+        supervisor.remove(&program.name)?;
+    }
+    Ok(())
+}
+
+/// Stops a release's processes without waiting; its folder stays. For a release that was good before.
+pub fn stop(ctx: &Context<'_>, release: ReleaseId) {
+    let supervisor = ctx.supervisor();
+    for program in supervisor.processes().unwrap_or_default() {
+        let is_its = parse_program(&program.name).is_some_and(|(_, id)| id == release);
+        if is_its
+            && !program.state.is_stopped()
+            && let Err(error) = supervisor.stop(&program.name)
+        {
+            ctx.events.undone(format!("stop {}", program.name), Err(&error));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The app's own servers: supervisord's and nginx's main configuration, which outlive releases.
+//!
+//! takes: the server's settings · gives: `run/supervisord.conf`, `run/nginx.conf` · touches: `run/` · undone by: removing
+//! the app
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Context;
+use super::commit::NGINX;
+use super::render::RenderError;
+use crate::base::{fs, user};
+use crate::supervisor::program::{Program, StopSignal, Supervisord};
+use crate::template::site::Main;
+use crate::template::{self, Template};
+use crate::tool::nginx;
+
+/// How long nginx may take to finish its requests.
+const NGINX_DRAIN: Duration = Duration::from_secs(60);
+/// nginx's worker processes in user mode.
+const NGINX_WORKERS: usize = 2;
+
+/// Makes the home's folders.
+pub fn folders(ctx: &Context<'_>) -> Result<(), fs::FsError> {
+    let home = ctx.home;
+    for folder in
+        [home.shared(), home.releases(), home.cache(), home.assets(), home.log(), home.deploy_logs(), home.nginx_temp()]
+    {
+        fs::create_folder(&folder)?;
+    }
+    fs::create_folder_with_mode(&home.run(), 0o700)
+}
+
+/// Writes the configuration of supervisord and nginx. True if either changed.
+pub fn write(ctx: &Context<'_>) -> Result<bool, RenderError> {
+    let supervisord = template::render(Template::Supervisord, &supervisord(ctx)?)?;
+    let main = template::render(Template::NginxMain, &nginx_main(ctx, ctx.home.current().join("nginx.conf*")))?;
+    let one = fs::write_if_changed(&ctx.home.supervisord_conf(), supervisord.as_bytes(), fs::PUBLIC)?;
+    let other = fs::write_if_changed(&ctx.home.nginx_conf(), main.as_bytes(), fs::PUBLIC)?;
+    Ok(one || other)
+}
+
+fn supervisord(ctx: &Context<'_>) -> Result<Supervisord, RenderError> {
+    let nginx = nginx::find()?;
+    let command =
+        vec![nginx.to_string_lossy().into_owned(), "-c".into(), ctx.home.nginx_conf().to_string_lossy().into_owned()];
+    let program = Program {
+        name: NGINX.into(),
+        command,
+        autostart: true,
+        restart: true,
+        ready_after: Duration::from_secs(1),
+        stop_signal: StopSignal::Quit,
+        stop_wait: NGINX_DRAIN,
+        log: ctx.home.process_log(NGINX),
+    };
+    Ok(Supervisord {
+        app: ctx.home.app().clone(),
+        home: ctx.home.root().to_owned(),
+        user: user_to_become(),
+        programs: vec![program],
+    })
+}
+
+/// nginx's main configuration, with the site's taken from `include`.
+pub fn nginx_main(ctx: &Context<'_>, include: PathBuf) -> Main {
+    Main {
+        app: ctx.home.app().clone(),
+        home: ctx.home.root().to_owned(),
+        include,
+        user: user_to_become(),
+        workers: NGINX_WORKERS,
+    }
+}
+
+/// In user mode root is a user like others: its servers run as root, as its builds do.
+fn user_to_become() -> Option<String> {
+    user::is_root().then(user::name)
+}

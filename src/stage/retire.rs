@@ -1,0 +1,92 @@
+//! retire: what runs only once changes hands, old workers stop after their tasks, the old web process drains.
+//!
+//! takes: the release that was live · gives: nothing · touches: supervisor · undone by: [`take_back`], until the old
+//! workers were told to stop, which is the last thing done
+
+use std::time::Duration;
+
+use super::Context;
+use super::workers::{self, WorkersError};
+use crate::base::names::ReleaseId;
+use crate::base::words::list;
+use crate::event::{Outcome, Stage};
+use crate::release::process::{Processes, WEB, parse_program};
+use crate::supervisor::fault::RpcError;
+use crate::tool::uwsgi;
+
+/// How long a singleton may take to stop on top of its own time.
+const SLACK: Duration = Duration::from_secs(5);
+/// How long the old web process may take to show that it has accepted every request that was on its way.
+const BARRIER: Duration = Duration::from_secs(10);
+
+/// Hands over the singletons: the old one stops, then the new one starts. Never two at once.
+pub fn hand_over(ctx: &Context<'_>, new: &Processes, release: ReleaseId) -> Result<(), WorkersError> {
+    let singletons: Vec<_> = new.workers().filter(|(_, process)| process.singleton).collect();
+    stop_singletons(ctx, Some(release))?;
+    if singletons.is_empty() {
+        return Ok(());
+    }
+    let running = ctx.events.start(Stage::Retire);
+    for (name, process) in &singletons {
+        workers::start(ctx, new, release, name, process)?.wait(ctx)?;
+    }
+    let names: Vec<&str> = singletons.iter().map(|(name, _)| name.as_str()).collect();
+    running.end(Outcome::done(format!("{} handed over", list(&names))));
+    Ok(())
+}
+
+/// Stops the singletons of every release but `keep`, and waits until they are gone.
+fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(), RpcError> {
+    let supervisor = ctx.supervisor();
+    for program in supervisor.processes()? {
+        let Some((name, release)) = parse_program(&program.name) else {
+            continue;
+        };
+        if Some(release) == keep || program.state.is_stopped() {
+            continue;
+        }
+        let Ok(processes) = Processes::read(&ctx.home.release(release)) else {
+            continue;
+        };
+        let singleton = processes.processes.iter().find(|(each, process)| each.as_str() == name && process.singleton);
+        if let Some((_, process)) = singleton {
+            supervisor.stop_and_wait(&program.name, Duration::from_secs(process.stop_seconds) + SLACK)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells every process of other releases to finish what it is at and end. Does not wait: supervisor ends what takes too
+/// long, and the next run takes the stopped programs out of its list.
+pub fn run(ctx: &Context<'_>, live: ReleaseId) -> Result<usize, RpcError> {
+    let supervisor = ctx.supervisor();
+    let mut told = 0;
+    for program in supervisor.processes()? {
+        let Some((name, release)) = parse_program(&program.name) else {
+            continue;
+        };
+        if release == live || program.state.is_stopped() {
+            continue;
+        }
+        if name == WEB {
+            // Connections are accepted in the order they came: once this one is answered, every request that nginx sent to
+            // the old socket before the switch has been accepted, and a graceful end loses none.
+            let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
+        }
+        supervisor.stop(&program.name)?;
+        told += 1;
+    }
+    Ok(told)
+}
+
+/// Starts the singletons of the release that is live again after a failure.
+pub fn take_back(ctx: &Context<'_>, previous: ReleaseId) -> Result<(), WorkersError> {
+    stop_singletons(ctx, Some(previous))?;
+    let Ok(processes) = Processes::read(&ctx.home.release(previous)) else {
+        return Ok(());
+    };
+    for (name, process) in processes.workers().filter(|(_, process)| process.singleton) {
+        workers::start(ctx, &processes, previous, name, process)?;
+    }
+    Ok(())
+}
