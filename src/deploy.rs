@@ -17,8 +17,8 @@ use crate::release::store;
 use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
 use crate::stage::{
-    Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan, render, retire, verify,
-    workers,
+    Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
+    render, retire, verify, workers,
 };
 use crate::tool::django::Introspection;
 use crate::{prune, recover};
@@ -52,12 +52,20 @@ trait At<T> {
 
 impl<T, E: Hint> At<T> for Result<T, E> {
     fn at(self, stage: Stage) -> Result<T, Failure> {
-        self.map_err(|error| Failure { stage, error: Box::new(error) })
+        self.map_err(|error| Failure {
+            stage,
+            error: Box::new(error),
+        })
     }
 }
 
 /// The first half: makes release `id` for the request and proves that it works. What fails is undone.
-pub fn prepare(ctx: &Context<'_>, repo: &Repo, request: &Request, id: ReleaseId) -> Result<(), Failure> {
+pub fn prepare(
+    ctx: &Context<'_>,
+    repo: &Repo,
+    request: &Request,
+    id: ReleaseId,
+) -> Result<(), Failure> {
     let release = ctx.home.release(id);
     ctx.events.emit(&Event::Began {
         app: ctx.home.app().to_string(),
@@ -65,17 +73,28 @@ pub fn prepare(ctx: &Context<'_>, repo: &Repo, request: &Request, id: ReleaseId)
         commit: request.commit.id.clone(),
         subject: request.commit.subject.clone(),
     });
-    recover::run(ctx).at(Stage::Plan).and_then(|()| make(ctx, repo, request, &release)).inspect_err(|failure| {
-        ctx.events.failed(failure.stage, failure.error.as_ref());
-        undo(ctx, id);
-    })
+    recover::run(ctx)
+        .at(Stage::Plan)
+        .and_then(|()| make(ctx, repo, request, &release))
+        .inspect_err(|failure| {
+            ctx.events.failed(failure.stage, failure.error.as_ref());
+            undo(ctx, id);
+        })
 }
 
-fn make(ctx: &Context<'_>, repo: &Repo, request: &Request, release: &ReleaseDir) -> Result<(), Failure> {
+fn make(
+    ctx: &Context<'_>,
+    repo: &Repo,
+    request: &Request,
+    release: &ReleaseDir,
+) -> Result<(), Failure> {
     let plan = planned(ctx, repo, request)?;
     begin_record(ctx, request, &plan, release).at(Stage::Checkout)?;
     check_out(ctx, repo, &plan, release)?;
-    let built = build::run(ctx, &plan, release).map_err(|(stage, error)| Failure { stage, error: error.into() })?;
+    let built = build::run(ctx, &plan, release).map_err(|(stage, error)| Failure {
+        stage,
+        error: error.into(),
+    })?;
     let gated = gate::commands(ctx, &plan, release, &facts_of(&plan)).at(Stage::Gate);
     build::give_back(ctx, built);
     gated?;
@@ -104,8 +123,11 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
     let mut django = Django::start(ctx, backend, release, &facts).at(Stage::Gate)?;
     let processes = render::processes(ctx, plan, release, &facts).at(Stage::Render)?;
     // The web process loads the application while Django's own process does, unless it would read static files then.
-    let mut booting =
-        if may_boot_early(ctx) { Some(boot::start(ctx, &processes, release).at(Stage::Boot)?) } else { None };
+    let mut booting = if may_boot_early(ctx) {
+        Some(boot::start(ctx, &processes, release).at(Stage::Boot)?)
+    } else {
+        None
+    };
     let version = gate::django(ctx, &mut django).at(Stage::Gate)?;
     let said = django.introspect(ctx).at(Stage::Render)?;
     migrate::guard_data(&said, release).at(Stage::Migrate)?;
@@ -118,7 +140,10 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
         Some(_) | None => boot::start(ctx, &processes, release).at(Stage::Boot)?,
     };
     boot::wait(ctx, &booting, release).at(Stage::Boot)?;
-    running.end(Outcome::done(format!("{}, application loaded", count(backend.processes.into(), "worker"))));
+    running.end(Outcome::done(format!(
+        "{}, application loaded",
+        count(backend.processes.into(), "worker")
+    )));
     let applied = migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
     health::run(ctx, &record.checks, release)
         .at(Stage::Health)
@@ -128,7 +153,8 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
 /// The live release's Django said that its web process does not read static files when it starts.
 fn may_boot_early(ctx: &Context<'_>) -> bool {
     let live = store::live_record(ctx.home).ok().flatten();
-    live.and_then(|live| live.django).is_some_and(|django| !django.static_at_start)
+    live.and_then(|live| live.django)
+        .is_some_and(|django| !django.static_at_start)
 }
 
 /// What goes live: decides what is left of it when it fails.
@@ -141,7 +167,12 @@ pub enum Goer {
 }
 
 /// The second half: makes a prepared release live and proves it through the real site. What fails is undone.
-pub fn go_live(ctx: &Context<'_>, id: ReleaseId, goer: Goer, begun: SystemTime) -> Result<(), Failure> {
+pub fn go_live(
+    ctx: &Context<'_>,
+    id: ReleaseId,
+    goer: Goer,
+    begun: SystemTime,
+) -> Result<(), Failure> {
     let release = ctx.home.release(id);
     let record = store::read(&release).at(Stage::Live)?;
     let processes = Processes::read(&release).at(Stage::Live)?;
@@ -153,11 +184,17 @@ pub fn go_live(ctx: &Context<'_>, id: ReleaseId, goer: Goer, begun: SystemTime) 
     })?;
     // The release is live; what is left is tidying, and its failure no failure of the deploy.
     if let Err(error) = retire::run(ctx, id) {
-        ctx.events.note(format!("old processes could not be told to stop: {error}"));
+        ctx.events
+            .note(format!("old processes could not be told to stop: {error}"));
     }
     prune::run(ctx);
     let elapsed = ctx.host.now().duration_since(begun).unwrap_or_default();
-    ctx.events.emit(&Event::Finished { url: ctx.app.url(), commit: record.commit, release: id, elapsed });
+    ctx.events.emit(&Event::Finished {
+        url: ctx.app.url(),
+        commit: record.commit,
+        release: id,
+        elapsed,
+    });
     Ok(())
 }
 
@@ -175,9 +212,17 @@ fn switch(
 }
 
 /// Undoes a switch: the old release is live again, its singletons run again, and what went live is taken away or stopped.
-fn switch_back(ctx: &Context<'_>, failed: &Record, previous: Option<ReleaseId>, site_changed: bool, goer: Goer) {
-    let what = previous
-        .map_or_else(|| "no release is live".to_owned(), |previous| format!("release {previous} is live again"));
+fn switch_back(
+    ctx: &Context<'_>,
+    failed: &Record,
+    previous: Option<ReleaseId>,
+    site_changed: bool,
+    goer: Goer,
+) {
+    let what = previous.map_or_else(
+        || "no release is live".to_owned(),
+        |previous| format!("release {previous} is live again"),
+    );
     let release = ctx.home.release(failed.release);
     match commit::back(ctx, failed, previous, site_changed) {
         Ok(()) => ctx.events.undone(what, Ok(())),
@@ -186,7 +231,8 @@ fn switch_back(ctx: &Context<'_>, failed: &Record, previous: Option<ReleaseId>, 
     if let Some(previous) = previous
         && let Err(error) = retire::take_back(ctx, previous)
     {
-        ctx.events.undone("the old release's singletons", Err(&error));
+        ctx.events
+            .undone("the old release's singletons", Err(&error));
     }
     match goer {
         Goer::New => {
@@ -220,13 +266,15 @@ fn undo_migrations(ctx: &Context<'_>, failed: &ReleaseDir) {
 /// Takes a failed release away; its log stays.
 fn undo(ctx: &Context<'_>, id: ReleaseId) {
     if let Err(error) = discard::run(ctx, id) {
-        ctx.events.undone(format!("remove release {id}"), Err(&error));
+        ctx.events
+            .undone(format!("remove release {id}"), Err(&error));
     }
 }
 
 fn planned(ctx: &Context<'_>, repo: &Repo, request: &Request) -> Result<Plan, Failure> {
     let running = ctx.events.start(Stage::Plan);
-    let plan = plan::run(ctx, repo, &request.commit, &request.source, request.wishes).at(Stage::Plan)?;
+    let plan =
+        plan::run(ctx, repo, &request.commit, &request.source, request.wishes).at(Stage::Plan)?;
     for note in &plan.settings.notes {
         ctx.events.line(Stage::Plan, note);
     }
@@ -234,10 +282,19 @@ fn planned(ctx: &Context<'_>, repo: &Repo, request: &Request) -> Result<Plan, Fa
     Ok(plan)
 }
 
-fn check_out(ctx: &Context<'_>, repo: &Repo, plan: &Plan, release: &ReleaseDir) -> Result<(), Failure> {
+fn check_out(
+    ctx: &Context<'_>,
+    repo: &Repo,
+    plan: &Plan,
+    release: &ReleaseDir,
+) -> Result<(), Failure> {
     let running = ctx.events.start(Stage::Checkout);
-    let written = checkout::run(ctx, repo, &plan.tree, &release.src(), &plan.settings.shared).at(Stage::Checkout)?;
-    let changed = plan.changed_files.map(|changed| format!(", {changed} changed")).unwrap_or_default();
+    let written = checkout::run(ctx, repo, &plan.tree, &release.src(), &plan.settings.shared)
+        .at(Stage::Checkout)?;
+    let changed = plan
+        .changed_files
+        .map(|changed| format!(", {changed} changed"))
+        .unwrap_or_default();
     let message = format!("{}{changed}", count(written.files, "file"));
     running.end(match written.remarks.first() {
         Some(remark) => Outcome::warning(format!("{message}; {remark}")),
@@ -307,7 +364,10 @@ fn note_django(
 ) -> Result<Record, store::StoreError> {
     store::update(release, |record| {
         record.checks = checks_of(ctx, plan, Some(said));
-        record.django = Some(DjangoFacts { version, static_at_start: said.static_at_start });
+        record.django = Some(DjangoFacts {
+            version,
+            static_at_start: said.static_at_start,
+        });
     })
 }
 

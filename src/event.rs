@@ -89,23 +89,31 @@ pub enum Outcome {
 impl Outcome {
     /// It did its work.
     pub fn done(message: impl Into<String>) -> Self {
-        Self::Done { message: message.into() }
+        Self::Done {
+            message: message.into(),
+        }
     }
 
     /// There was nothing to do.
     pub fn reused(message: impl Into<String>) -> Self {
-        Self::Reused { message: message.into() }
+        Self::Reused {
+            message: message.into(),
+        }
     }
 
     /// There is something to look at.
     pub fn warning(message: impl Into<String>) -> Self {
-        Self::Warning { message: message.into() }
+        Self::Warning {
+            message: message.into(),
+        }
     }
 
     /// The text of any outcome.
     pub fn message(&self) -> &str {
         match self {
-            Self::Done { message } | Self::Warning { message } | Self::Reused { message } => message,
+            Self::Done { message } | Self::Warning { message } | Self::Reused { message } => {
+                message
+            }
         }
     }
 }

@@ -23,15 +23,21 @@ pub fn run(ctx: &Context<'_>) {
     let kept = match releases(ctx) {
         Ok(kept) => kept,
         Err(message) => {
-            return ctx.events.note(format!("old releases could not be pruned: {message}"));
+            return ctx
+                .events
+                .note(format!("old releases could not be pruned: {message}"));
         }
     };
     let pruned = caches(ctx, &kept).and_then(|()| logs(ctx)).and_then(|()| {
-        let dirs: Vec<ReleaseDir> = kept.iter().map(|record| ctx.home.release(record.release)).collect();
+        let dirs: Vec<ReleaseDir> = kept
+            .iter()
+            .map(|record| ctx.home.release(record.release))
+            .collect();
         assets::prune(ctx.home, &dirs, ctx.host.now_unix()).map(|_| ())
     });
     if let Err(error) = pruned {
-        ctx.events.note(format!("caches could not be pruned: {error}"));
+        ctx.events
+            .note(format!("caches could not be pruned: {error}"));
     }
 }
 

@@ -47,7 +47,11 @@ impl Hint for RecoverError {
     }
 
     fn tool_output(&self) -> &[String] {
-        if let Self::Daemon(error) = self { error.tool_output() } else { &[] }
+        if let Self::Daemon(error) = self {
+            error.tool_output()
+        } else {
+            &[]
+        }
     }
 }
 
@@ -58,7 +62,9 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     for id in store::numbers(ctx.home)? {
         if Some(id) != live && !is_good(ctx, id) {
             discard::run(ctx, id)?;
-            ctx.events.note(format!("release {id} was left half-made by an earlier run; it is taken away"));
+            ctx.events.note(format!(
+                "release {id} was left half-made by an earlier run; it is taken away"
+            ));
         }
     }
     tidy_programs(ctx, live)?;
@@ -84,21 +90,23 @@ pub fn daemon(ctx: &Context<'_>) -> Daemon {
 }
 
 fn is_good(ctx: &Context<'_>, id: ReleaseId) -> bool {
-    store::read(&ctx.home.release(id))
-        .is_ok_and(|record| record.state.is_good() || record.state == State::Prepared && record.live_at.is_some())
+    store::read(&ctx.home.release(id)).is_ok_and(|record| {
+        record.state.is_good() || record.state == State::Prepared && record.live_at.is_some()
+    })
 }
 
 /// Ends processes of releases that no longer serve, and takes stopped ones out of supervisor's list.
 fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<(), RpcError> {
     let supervisor = ctx.supervisor();
-    let programs = live.and_then(|live| Some((live, Processes::read(&ctx.home.release(live)).ok()?)));
+    let programs =
+        live.and_then(|live| Some((live, Processes::read(&ctx.home.release(live)).ok()?)));
     for program in supervisor.processes()? {
         let Some((process, release)) = parse_program(&program.name) else {
             continue;
         };
-        let wanted = programs
-            .as_ref()
-            .is_some_and(|(live, processes)| *live == release && processes.program(process, release) == program.name);
+        let wanted = programs.as_ref().is_some_and(|(live, processes)| {
+            *live == release && processes.program(process, release) == program.name
+        });
         if wanted {
             continue;
         }
@@ -133,7 +141,9 @@ fn start_missing(ctx: &Context<'_>, live: ReleaseId) -> Result<(), RpcError> {
                 supervisor.add(&program)?;
             }
         }
-        ctx.events.note(format!("`{name}` of release {live} was not running; it is started"));
+        ctx.events.note(format!(
+            "`{name}` of release {live} was not running; it is started"
+        ));
     }
     Ok(())
 }

@@ -46,7 +46,9 @@ impl Hint for RollbackError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Migrations { to, .. } => vec![
-                format!("if release {to} works with the database as it is: landfall rollback {to} --keep-database"),
+                format!(
+                    "if release {to} works with the database as it is: landfall rollback {to} --keep-database"
+                ),
                 "else push a commit that reverts the change and its migrations".into(),
             ],
             Self::Store(error) => error.hints(),
@@ -64,19 +66,29 @@ impl Hint for RollbackError {
 }
 
 /// Finds the release to go back to: `wanted`, or the good one that was live last before the live one.
-pub fn target(ctx: &Context<'_>, wanted: Option<ReleaseId>, keep_database: bool) -> Result<Record, RollbackError> {
+pub fn target(
+    ctx: &Context<'_>,
+    wanted: Option<ReleaseId>,
+    keep_database: bool,
+) -> Result<Record, RollbackError> {
     let live = store::live(ctx.home)?;
     let target = match wanted {
         Some(wanted) if Some(wanted) == live => return Err(RollbackError::AlreadyLive(wanted)),
         Some(wanted) => store::read(&ctx.home.release(wanted))?,
-        None => store::rollback_targets(ctx.home)?.into_iter().next().ok_or(RollbackError::NothingEarlier)?,
+        None => store::rollback_targets(ctx.home)?
+            .into_iter()
+            .next()
+            .ok_or(RollbackError::NothingEarlier)?,
     };
     if !target.state.is_good() {
         return Err(RollbackError::NeverLive(target.release));
     }
     let migrations = applied_since(ctx, &target)?;
     if !migrations.is_empty() && !keep_database {
-        return Err(RollbackError::Migrations { to: target.release, migrations });
+        return Err(RollbackError::Migrations {
+            to: target.release,
+            migrations,
+        });
     }
     Ok(target)
 }
@@ -86,7 +98,10 @@ fn applied_since(ctx: &Context<'_>, target: &Record) -> Result<Vec<String>, Roll
     let later = store::records(ctx.home)?
         .into_iter()
         .filter(|record| record.release > target.release && record.state.is_good());
-    Ok(later.flat_map(|record| record.migrations).map(|migration: AppliedMigration| migration.label()).collect())
+    Ok(later
+        .flat_map(|record| record.migrations)
+        .map(|migration: AppliedMigration| migration.label())
+        .collect())
 }
 
 /// Goes back to `target`. What fails is undone, and the live release stays.
@@ -109,7 +124,10 @@ pub fn run(ctx: &Context<'_>, target: &Record) -> Result<(), Failure> {
 
 fn prepare(ctx: &Context<'_>, target: &Record, release: &ReleaseDir) -> Result<(), Failure> {
     fn at<E: Hint>(stage: Stage) -> impl Fn(E) -> Failure {
-        move |error| Failure { stage, error: Box::new(error) }
+        move |error| Failure {
+            stage,
+            error: Box::new(error),
+        }
     }
     recover::run(ctx).map_err(at(Stage::Plan))?;
     let mut processes = Processes::read(release).map_err(at(Stage::Plan))?;

@@ -36,13 +36,25 @@ pub enum Template {
 /// What templates include, under the name they include it by.
 const PARTS: [(&str, &str); 4] = [
     ("headers", include_str!("../templates/nginx/headers.hbs")),
-    ("uwsgi_params", include_str!("../templates/nginx/uwsgi_params.hbs")),
+    (
+        "uwsgi_params",
+        include_str!("../templates/nginx/uwsgi_params.hbs"),
+    ),
     ("types", include_str!("../templates/nginx/types.hbs")),
-    ("program", include_str!("../templates/supervisor/program.hbs")),
+    (
+        "program",
+        include_str!("../templates/supervisor/program.hbs"),
+    ),
 ];
 
 impl Template {
-    const ALL: [Self; 5] = [Self::NginxMain, Self::NginxSite, Self::Uwsgi, Self::Supervisord, Self::Programs];
+    const ALL: [Self; 5] = [
+        Self::NginxMain,
+        Self::NginxSite,
+        Self::Uwsgi,
+        Self::Supervisord,
+        Self::Programs,
+    ];
 
     /// Its path below `templates/`, without `.hbs`.
     pub fn id(self) -> &'static str {
@@ -124,11 +136,17 @@ impl Hint for TemplateError {
 /// the template asks whether it is there.
 pub fn render(template: Template, value: &impl Serialize) -> Result<String, TemplateError> {
     let id = template.id();
-    let mut data = serde_json::to_value(value).map_err(|source| TemplateError::Data { template: id, source })?;
+    let mut data = serde_json::to_value(value).map_err(|source| TemplateError::Data {
+        template: id,
+        source,
+    })?;
     prepare(template, &mut data, "")?;
     registry(template.format())
         .render(id, &data)
-        .map_err(|source| TemplateError::Render { template: id, source: Box::new(source) })
+        .map_err(|source| TemplateError::Render {
+            template: id,
+            source: Box::new(source),
+        })
 }
 
 /// `text` without its first line, which names the release it was written for: what to compare when deciding whether a
@@ -149,13 +167,16 @@ fn prepare(template: Template, data: &mut Value, field: &str) -> Result<(), Temp
                 problem,
             }),
         },
-        Value::Array(items) => {
-            items.iter_mut().enumerate().try_for_each(|(i, item)| prepare(template, item, &format!("{field}[{i}]")))
-        }
+        Value::Array(items) => items
+            .iter_mut()
+            .enumerate()
+            .try_for_each(|(i, item)| prepare(template, item, &format!("{field}[{i}]"))),
         Value::Object(members) => {
             members.retain(|_, member| !member.is_null());
             let dot = if field.is_empty() { "" } else { "." };
-            members.iter_mut().try_for_each(|(name, member)| prepare(template, member, &format!("{field}{dot}{name}")))
+            members.iter_mut().try_for_each(|(name, member)| {
+                prepare(template, member, &format!("{field}{dot}{name}"))
+            })
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
@@ -177,9 +198,16 @@ fn registry(format: Format) -> &'static Handlebars<'static> {
         // A helper hides a value of the same name, and this one prints nothing.
         registry.unregister_helper("log");
         registry.register_escape_fn(format.escape());
-        let own = Template::ALL.iter().filter(|template| template.format() == format);
-        for (name, text) in PARTS.into_iter().chain(own.map(|template| (template.id(), template.text()))) {
-            registry.register_template_string(name, text).expect("the built-in templates parse: a test renders each");
+        let own = Template::ALL
+            .iter()
+            .filter(|template| template.format() == format);
+        for (name, text) in PARTS
+            .into_iter()
+            .chain(own.map(|template| (template.id(), template.text())))
+        {
+            registry
+                .register_template_string(name, text)
+                .expect("the built-in templates parse: a test renders each");
         }
         registry
     })

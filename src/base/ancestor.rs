@@ -31,7 +31,10 @@ pub fn git() -> Option<Ancestor> {
         pid = Stat::of(pid)?.parent;
         let stat = Stat::of(pid)?;
         if stat.name.starts_with("git") {
-            return Some(Ancestor { pid, started: stat.started });
+            return Some(Ancestor {
+                pid,
+                started: stat.started,
+            });
         }
     }
     None
@@ -69,14 +72,27 @@ mod tests {
     #[test]
     fn a_process_is_known_by_number_and_start() {
         let me = Stat::of(std::process::id()).unwrap();
-        let alive = Ancestor { pid: std::process::id(), started: me.started };
+        let alive = Ancestor {
+            pid: std::process::id(),
+            started: me.started,
+        };
         assert!(alive.is_alive());
-        assert!(!Ancestor { started: me.started + 1, ..alive }.is_alive());
+        assert!(
+            !Ancestor {
+                started: me.started + 1,
+                ..alive
+            }
+            .is_alive()
+        );
     }
 
     #[test]
     fn odd_names_are_parsed() {
-        let stat = Stat::parse("12 (a) b) S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1").unwrap();
-        assert_eq!((stat.name.as_str(), stat.parent, stat.started), ("a) b", 7, 4242));
+        let stat = Stat::parse("12 (a) b) S 7 1 1 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4242 1 1")
+            .unwrap();
+        assert_eq!(
+            (stat.name.as_str(), stat.parent, stat.started),
+            ("a) b", 7, 4242)
+        );
     }
 }

@@ -42,7 +42,13 @@ pub struct Cmd {
 impl Cmd {
     /// A program by path, or by name in the PATH of the environment given with [`Cmd::envs`].
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new(), cwd: None, env: BTreeMap::new(), timeout: None }
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            cwd: None,
+            env: BTreeMap::new(),
+            timeout: None,
+        }
     }
 
     /// The app's own command line, already split into words. An empty one runs nothing and fails.
@@ -93,8 +99,14 @@ impl Cmd {
 
     /// Sets variables.
     #[must_use]
-    pub fn envs<K: Into<String>, V: Into<String>>(mut self, env: impl IntoIterator<Item = (K, V)>) -> Self {
-        self.env.extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
+    pub fn envs<K: Into<String>, V: Into<String>>(
+        mut self,
+        env: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.env.extend(
+            env.into_iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        );
         self
     }
 
@@ -107,7 +119,9 @@ impl Cmd {
 
     /// Program and arguments.
     pub fn argv(&self) -> Vec<String> {
-        std::iter::once(self.program.to_string_lossy().into_owned()).chain(self.args.iter().cloned()).collect()
+        std::iter::once(self.program.to_string_lossy().into_owned())
+            .chain(self.args.iter().cloned())
+            .collect()
     }
 
     /// The command line as it could be typed.
@@ -124,7 +138,11 @@ impl Cmd {
     #[expect(clippy::disallowed_methods, reason = "wrapped here")]
     pub fn to_std(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
-        command.args(&self.args).env_clear().envs(&self.env).stdin(Stdio::null());
+        command
+            .args(&self.args)
+            .env_clear()
+            .envs(&self.env)
+            .stdin(Stdio::null());
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
@@ -132,7 +150,11 @@ impl Cmd {
     }
 
     fn error(&self, problem: Problem, tail: VecDeque<String>) -> CommandError {
-        CommandError { command: self.display(), problem, tail: tail.into() }
+        CommandError {
+            command: self.display(),
+            problem,
+            tail: tail.into(),
+        }
     }
 }
 
@@ -271,7 +293,11 @@ fn read_lines(source: File, sender: Sender<Message>) {
         let mut bytes = Vec::new();
         loop {
             bytes.clear();
-            match source.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut bytes) {
+            match source
+                .by_ref()
+                .take(LINE_LIMIT)
+                .read_until(b'\n', &mut bytes)
+            {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
                     let line = String::from_utf8_lossy(&bytes);
@@ -306,7 +332,9 @@ fn follow(
     let (mut status, mut silent, mut timed_out) = (None, false, None);
     while !(silent && status.is_some()) {
         let message = match deadline {
-            Some(deadline) => messages.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+            Some(deadline) => {
+                messages.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            }
             None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match message {
@@ -340,7 +368,9 @@ fn follow(
     }
     // What the program left running in its group ends with it; a build has no business in the background.
     let _ = killpg(group, Signal::SIGKILL);
-    let problem = timed_out.map(Problem::Timeout).or_else(|| problem_of(status));
+    let problem = timed_out
+        .map(Problem::Timeout)
+        .or_else(|| problem_of(status));
     (tail, kept, problem)
 }
 
@@ -360,13 +390,20 @@ mod tests {
     use super::*;
 
     fn sh(script: &str) -> Cmd {
-        Cmd::new("/bin/sh").arg("-c").arg(script).env("PATH", "/usr/bin:/bin")
+        Cmd::new("/bin/sh")
+            .arg("-c")
+            .arg(script)
+            .env("PATH", "/usr/bin:/bin")
     }
 
     #[test]
     fn both_outputs_come_in_order_and_the_environment_is_chosen() {
         assert_eq!(
-            output(&sh("echo a; echo b >&2; echo c; env | grep -v PWD | sort")).unwrap().lines().next().unwrap(),
+            output(&sh("echo a; echo b >&2; echo c; env | grep -v PWD | sort"))
+                .unwrap()
+                .lines()
+                .next()
+                .unwrap(),
             "a"
         );
         let env = output(&Cmd::new("/usr/bin/env").env("A", "1")).unwrap();
@@ -376,20 +413,30 @@ mod tests {
     #[test]
     fn a_failure_has_its_code_and_the_last_lines() {
         let error = run(&sh("echo almost; exit 3"), &Quiet).unwrap_err();
-        assert!(error.to_string().ends_with("failed with exit code 3"), "{error}");
+        assert!(
+            error.to_string().ends_with("failed with exit code 3"),
+            "{error}"
+        );
         assert_eq!(error.tool_output(), ["almost"]);
     }
 
     #[test]
     fn a_missing_program_is_named_with_the_path_searched() {
         let error = run(&Cmd::new("no-such-program").env("PATH", "/usr/bin"), &Quiet).unwrap_err();
-        assert_eq!(error.to_string(), "`no-such-program` is not installed, or not in PATH (/usr/bin)");
+        assert_eq!(
+            error.to_string(),
+            "`no-such-program` is not installed, or not in PATH (/usr/bin)"
+        );
     }
 
     #[test]
     fn a_stuck_program_is_stopped_with_what_it_started() {
         let started = Instant::now();
-        let error = run(&sh("sleep 60 & sleep 60").timeout(Duration::from_millis(200)), &Quiet).unwrap_err();
+        let error = run(
+            &sh("sleep 60 & sleep 60").timeout(Duration::from_millis(200)),
+            &Quiet,
+        )
+        .unwrap_err();
         assert!(matches!(error.problem(), Problem::Timeout(_)), "{error}");
         assert!(started.elapsed() < Duration::from_secs(10));
     }

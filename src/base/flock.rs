@@ -69,9 +69,13 @@ mod tests {
     fn a_second_taker_learns_who_holds_it_and_a_drop_frees_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let Attempt::Taken(mut first) = try_lock(&path).unwrap() else { panic!("not taken") };
+        let Attempt::Taken(mut first) = try_lock(&path).unwrap() else {
+            panic!("not taken")
+        };
         first.describe("ana").unwrap();
-        let Attempt::HeldBy(holder) = try_lock(&path).unwrap() else { panic!("taken twice") };
+        let Attempt::HeldBy(holder) = try_lock(&path).unwrap() else {
+            panic!("taken twice")
+        };
         assert_eq!(holder, "ana");
         drop(first);
         assert!(matches!(try_lock(&path).unwrap(), Attempt::Taken(_)));

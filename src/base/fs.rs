@@ -20,7 +20,11 @@ pub struct FsError {
 impl FsError {
     /// `operation` is a verb that reads well after "cannot".
     pub fn new(operation: &'static str, path: &Path, source: io::Error) -> Self {
-        Self { operation, path: path.to_owned(), source }
+        Self {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// The operating system's kind of error.
@@ -84,11 +88,16 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FsError> {
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FsError> {
     let temporary = beside(path);
     let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary).on("create", &temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)
+            .on("create", &temporary)?;
         file.write_all(bytes).on("write", &temporary)?;
         // The mode given to open(2) is cut by the umask.
-        file.set_permissions(fs::Permissions::from_mode(mode)).on("set the mode of", &temporary)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))
+            .on("set the mode of", &temporary)?;
         file.sync_all().on("sync", &temporary)?;
         rename(&temporary, path)
     })();
@@ -121,7 +130,10 @@ pub fn swap_link(target: &Path, link: &Path) -> Result<(), FsError> {
 
 /// A name in the same folder that nothing else uses: `.NAME.PID.tmp`.
 fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
 }
 
@@ -130,7 +142,9 @@ pub fn sync_folder_of(path: &Path) -> Result<(), FsError> {
     let Some(folder) = path.parent() else {
         return Ok(());
     };
-    File::open(folder).and_then(|folder| folder.sync_all()).on("sync", folder)
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .on("sync", folder)
 }
 
 /// rename(2).
@@ -175,7 +189,9 @@ pub fn create_new_folder(path: &Path) -> Result<(), FsError> {
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn remove_file(path: &Path) -> Result<(), FsError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FsError::new("remove", path, error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FsError::new("remove", path, error))
+        }
         _ => Ok(()),
     }
 }
@@ -226,7 +242,9 @@ pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for path in list(&next)? {
-            let kind = fs::symlink_metadata(&path).on("look at", &path)?.file_type();
+            let kind = fs::symlink_metadata(&path)
+                .on("look at", &path)?
+                .file_type();
             if kind.is_dir() {
                 folders.push(path);
             } else if kind.is_file() {
@@ -283,13 +301,22 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<(), FsError> {
 
 /// Seconds since 1970 at which the file was last changed.
 pub fn modified_unix(path: &Path) -> Result<u64, FsError> {
-    let modified = fs::symlink_metadata(path).and_then(|meta| meta.modified()).on("look at", path)?;
-    Ok(modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
+    let modified = fs::symlink_metadata(path)
+        .and_then(|meta| meta.modified())
+        .on("look at", path)?;
+    Ok(modified
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs())
 }
 
 /// The file's permission bits.
 pub fn mode(path: &Path) -> Result<u32, FsError> {
-    Ok(fs::symlink_metadata(path).on("look at", path)?.permissions().mode() & 0o7777)
+    Ok(fs::symlink_metadata(path)
+        .on("look at", path)?
+        .permissions()
+        .mode()
+        & 0o7777)
 }
 
 #[cfg(test)]
@@ -319,7 +346,10 @@ mod tests {
         let link = dir.path().join("current");
         swap_link(Path::new("releases/1"), &link).unwrap();
         swap_link(Path::new("releases/2"), &link).unwrap();
-        assert_eq!(link_target(&link).unwrap().unwrap(), Path::new("releases/2"));
+        assert_eq!(
+            link_target(&link).unwrap().unwrap(),
+            Path::new("releases/2")
+        );
         assert_eq!(list(dir.path()).unwrap().len(), 1);
     }
 

@@ -41,7 +41,10 @@ pub struct Host {
 
 impl Host {
     /// Reads the real process, once, at start.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the process")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the process"
+    )]
     pub fn from_process() -> Self {
         Self {
             args: std::env::args_os().collect(),
@@ -56,7 +59,10 @@ impl Host {
     pub fn fixed(env: &[(&str, &str)], cwd: &Path, time: SystemTime) -> Self {
         Self {
             args: Vec::new(),
-            env: env.iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect(),
+            env: env
+                .iter()
+                .map(|(k, v)| (OsString::from(k), OsString::from(v)))
+                .collect(),
             cwd: cwd.to_owned(),
             exe: PathBuf::from("/usr/bin/landfall"),
             fixed_time: Some(time),
@@ -70,12 +76,18 @@ impl Host {
 
     /// A variable that is set, not empty, and UTF-8.
     pub fn var(&self, name: &str) -> Option<&str> {
-        self.env.get(OsStr::new(name)).and_then(|value| value.to_str()).filter(|value| !value.is_empty())
+        self.env
+            .get(OsStr::new(name))
+            .and_then(|value| value.to_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// A variable that holds a path.
     pub fn path_var(&self, name: &str) -> Option<PathBuf> {
-        self.env.get(OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+        self.env
+            .get(OsStr::new(name))
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
     }
 
     /// The working directory at start.
@@ -94,21 +106,30 @@ impl Host {
     }
 
     /// The time now.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the clock"
+    )]
     pub fn now(&self) -> SystemTime {
         self.fixed_time.unwrap_or_else(SystemTime::now)
     }
 
     /// The time now, in whole seconds since 1970 (UTC).
     pub fn now_unix(&self) -> u64 {
-        self.now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+        self.now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO)
+            .as_secs()
     }
 
     /// The part of the caller's environment that builds may see: proxies and certificate authorities.
     pub fn machine_variables(&self) -> BTreeMap<String, String> {
         MACHINE_VARIABLES
             .iter()
-            .filter_map(|name| self.var(name).map(|value| ((*name).to_owned(), value.to_owned())))
+            .filter_map(|name| {
+                self.var(name)
+                    .map(|value| ((*name).to_owned(), value.to_owned()))
+            })
             .collect()
     }
 }

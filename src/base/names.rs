@@ -21,7 +21,11 @@ pub struct NameError {
 
 impl NameError {
     fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
-        Self { what, given: printable(&shorten(given, 60)), rule }
+        Self {
+            what,
+            given: printable(&shorten(given, 60)),
+            rule,
+        }
     }
 }
 
@@ -203,8 +207,11 @@ fn valid_ref_part(s: &str) -> bool {
         && !s.contains("//")
         && !s.contains("@{")
         && s != "@"
-        && s.split('/').all(|part| !part.starts_with('.') && !Path::new(part).extension().is_some_and(|e| e == "lock"))
-        && s.bytes().all(|b| b > b' ' && b != 0x7f && !b"~^:?*[\\".contains(&b))
+        && s.split('/').all(|part| {
+            !part.starts_with('.') && !Path::new(part).extension().is_some_and(|e| e == "lock")
+        })
+        && s.bytes()
+            .all(|b| b > b' ' && b != 0x7f && !b"~^:?*[\\".contains(&b))
 }
 
 fn valid_python_name(s: &str) -> bool {
@@ -255,14 +262,18 @@ impl BranchName {
 impl RefName {
     /// The branch, if the ref is one.
     pub fn branch(&self) -> Option<BranchName> {
-        self.0.strip_prefix("refs/heads/").and_then(|name| name.parse().ok())
+        self.0
+            .strip_prefix("refs/heads/")
+            .and_then(|name| name.parse().ok())
     }
 }
 
 impl WsgiTarget {
     /// The module part.
     pub fn module(&self) -> &str {
-        self.0.split_once(':').map_or(self.0.as_str(), |(module, _)| module)
+        self.0
+            .split_once(':')
+            .map_or(self.0.as_str(), |(module, _)| module)
     }
 }
 
@@ -280,11 +291,19 @@ impl RepoPath {
     /// `self/relative`, where `relative` may climb with `..` but not out of the repository.
     pub fn join(&self, relative: &str) -> Result<Self, NameError> {
         let mut parts: Vec<&str> = self.0.split('/').filter(|part| !part.is_empty()).collect();
-        for part in relative.trim_start_matches("./").split('/').filter(|part| !part.is_empty() && *part != ".") {
+        for part in relative
+            .trim_start_matches("./")
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+        {
             if part != ".." {
                 parts.push(part);
             } else if parts.pop().is_none() {
-                return Err(NameError::new("path in the repository", relative, "it leaves the repository"));
+                return Err(NameError::new(
+                    "path in the repository",
+                    relative,
+                    "it leaves the repository",
+                ));
             }
         }
         parts.join("/").parse()
@@ -300,12 +319,21 @@ impl RepoPath {
 
     /// True if `self` is `dir` or lies below it.
     pub fn is_within(&self, dir: &Self) -> bool {
-        dir.is_root() || self.0 == dir.0 || self.0.strip_prefix(&dir.0).is_some_and(|rest| rest.starts_with('/'))
+        dir.is_root()
+            || self.0 == dir.0
+            || self
+                .0
+                .strip_prefix(&dir.0)
+                .is_some_and(|rest| rest.starts_with('/'))
     }
 
     /// The path on disk below `root`.
     pub fn under(&self, root: &Path) -> PathBuf {
-        if self.is_root() { root.to_owned() } else { root.join(&self.0) }
+        if self.is_root() {
+            root.to_owned()
+        } else {
+            root.join(&self.0)
+        }
     }
 }
 
@@ -339,7 +367,17 @@ mod tests {
         for good in ["notes", "a1-b"] {
             good.parse::<AppName>().unwrap();
         }
-        for bad in ["", "Notes", "1a", "a_b", "a/b", "../x", "a b", "a-", &"a".repeat(31)] {
+        for bad in [
+            "",
+            "Notes",
+            "1a",
+            "a_b",
+            "a/b",
+            "../x",
+            "a b",
+            "a-",
+            &"a".repeat(31),
+        ] {
             bad.parse::<AppName>().unwrap_err();
         }
         assert_eq!(
@@ -350,7 +388,11 @@ mod tests {
 
     #[test]
     fn refs_follow_git() {
-        for good in ["refs/heads/master", "refs/heads/feature/x-1", "refs/tags/v1.0"] {
+        for good in [
+            "refs/heads/master",
+            "refs/heads/feature/x-1",
+            "refs/tags/v1.0",
+        ] {
             good.parse::<RefName>().unwrap();
         }
         for bad in [
@@ -364,12 +406,29 @@ mod tests {
         ] {
             bad.parse::<RefName>().unwrap_err();
         }
-        assert_eq!("refs/heads/a/b".parse::<RefName>().unwrap().branch().unwrap().as_str(), "a/b");
+        assert_eq!(
+            "refs/heads/a/b"
+                .parse::<RefName>()
+                .unwrap()
+                .branch()
+                .unwrap()
+                .as_str(),
+            "a/b"
+        );
     }
 
     #[test]
     fn repository_paths_stay_inside() {
-        for bad in ["/etc", "a//b", "../a", "a/../b", ".git/config", "a/.GIT/b", "./a", "a\nb"] {
+        for bad in [
+            "/etc",
+            "a//b",
+            "../a",
+            "a/../b",
+            ".git/config",
+            "a/.GIT/b",
+            "./a",
+            "a\nb",
+        ] {
             bad.parse::<RepoPath>().unwrap_err();
         }
         let dir: RepoPath = "web".parse().unwrap();

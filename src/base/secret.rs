@@ -77,13 +77,23 @@ impl Redactor {
 }
 
 fn names_a_secret(name: &str) -> bool {
-    ["KEY", "SECRET", "PASS", "TOKEN", "CREDENTIAL", "PIN"].iter().any(|word| name.to_ascii_uppercase().contains(word))
+    ["KEY", "SECRET", "PASS", "TOKEN", "CREDENTIAL", "PIN"]
+        .iter()
+        .any(|word| name.to_ascii_uppercase().contains(word))
 }
 
 /// Words that settings hold and tools print; hiding them would garble the log and protect nothing.
 fn is_everyday(value: &str) -> bool {
-    ["production", "staging", "development", "localhost", "127.0.0.1", "true", "false"]
-        .contains(&value.to_ascii_lowercase().as_str())
+    [
+        "production",
+        "staging",
+        "development",
+        "localhost",
+        "127.0.0.1",
+        "true",
+        "false",
+    ]
+    .contains(&value.to_ascii_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -98,8 +108,11 @@ mod tests {
 
     #[test]
     fn values_are_replaced_longest_first_and_line_by_line() {
-        let values =
-            [("A", Secret::new("abcdef")), ("B", Secret::new("abcdefgh\nsecond-line")), ("PIN", Secret::new("1234"))];
+        let values = [
+            ("A", Secret::new("abcdef")),
+            ("B", Secret::new("abcdefgh\nsecond-line")),
+            ("PIN", Secret::new("1234")),
+        ];
         let redactor = Redactor::new(values.iter().map(|(n, v)| (*n, v)));
         assert_eq!(
             redactor.clean("x abcdefgh y abcdef second-line 1234"),
@@ -109,8 +122,14 @@ mod tests {
 
     #[test]
     fn short_and_everyday_values_stay_readable() {
-        let values = [("DEBUG", Secret::new("1")), ("MODE", Secret::new("production"))];
+        let values = [
+            ("DEBUG", Secret::new("1")),
+            ("MODE", Secret::new("production")),
+        ];
         let redactor = Redactor::new(values.iter().map(|(n, v)| (*n, v)));
-        assert_eq!(redactor.clean("1 migration in production"), "1 migration in production");
+        assert_eq!(
+            redactor.clean("1 migration in production"),
+            "1 migration in production"
+        );
     }
 }

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 /// The longest path of a unix socket, in bytes: `sun_path` holds 108 with the closing zero, see unix(7).
@@ -50,15 +52,27 @@ impl Bounded for TcpStream {
 /// `InvalidInput`: the path is longer than [`LONGEST_PATH`].
 pub fn unix(path: &Path, timeout: Duration) -> io::Result<Timed<UnixStream>> {
     let deadline = Instant::now() + timeout;
-    let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let fd = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
     // connect(2) waits while the listener's queue is full, and the standard library sets no limit before it: unix(7),
     // SO_SNDTIMEO in socket(7).
     let micros = i64::try_from(timeout.as_micros().max(1)).unwrap_or(i64::MAX);
     setsockopt(&fd, sockopt::SendTimeout, &TimeVal::microseconds(micros))?;
-    let address = UnixAddr::new(path)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the path is too long for a socket"))?;
+    let address = UnixAddr::new(path).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path is too long for a socket",
+        )
+    })?;
     match connect(fd.as_raw_fd(), &address) {
-        Ok(()) => Ok(Timed { stream: UnixStream::from(fd), deadline }),
+        Ok(()) => Ok(Timed {
+            stream: UnixStream::from(fd),
+            deadline,
+        }),
         Err(Errno::EAGAIN | Errno::EINPROGRESS) => Err(io::ErrorKind::TimedOut.into()),
         Err(errno) => Err(errno.into()),
     }
@@ -122,7 +136,13 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 
         let full = dir.path().join("full");
-        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None).unwrap();
+        let fd = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::empty(),
+            None,
+        )
+        .unwrap();
         nix::sys::socket::bind(fd.as_raw_fd(), &UnixAddr::new(&full).unwrap()).unwrap();
         nix::sys::socket::listen(&fd, nix::sys::socket::Backlog::new(0).unwrap()).unwrap();
         let _first = unix(&full, Duration::from_millis(50)).unwrap();
@@ -135,10 +155,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let wait = Duration::from_secs(1);
-        assert_eq!(unix(&path, wait).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            unix(&path, wait).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
         drop(UnixListener::bind(&path).unwrap());
-        assert_eq!(unix(&path, wait).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(
+            unix(&path, wait).unwrap_err().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
         let long = dir.path().join("x".repeat(LONGEST_PATH));
-        assert_eq!(unix(&long, wait).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(
+            unix(&long, wait).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
     }
 }

@@ -47,7 +47,15 @@ pub fn span(duration: Duration) -> String {
 
 /// `text` with control characters (terminal escapes, newlines) shown as `\u{1b}`, so that data cannot drive a terminal.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                c.escape_unicode().to_string()
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
 }
 
 /// `text` without terminal escape sequences (colours and the like, ECMA-48 CSI and OSC).
@@ -92,7 +100,10 @@ mod tests {
         assert_eq!(first_of(&["a", "b", "c"], 2), "a, b and 1 more");
         assert_eq!(span(Duration::from_secs(200)), "3m 20s");
         assert_eq!(printable("a\u{1b}[2J"), "a\\u{1b}[2J");
-        assert_eq!(without_escapes("a\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}b"), "ared b");
+        assert_eq!(
+            without_escapes("a\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}b"),
+            "ared b"
+        );
         assert_eq!(shorten("abcdef", 4), "abc…");
     }
 }

@@ -37,22 +37,43 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let ctx = session.context(host);
     show_progress(&session, globals);
     let repo = Repo::open(&session.home.repository())?;
-    let revision = args.revision.clone().unwrap_or_else(|| session.app.branch.to_string());
+    let revision = args
+        .revision
+        .clone()
+        .unwrap_or_else(|| session.app.branch.to_string());
     let commit = repo.commit(&repo.resolve(&revision)?)?;
     let begun = host.now();
-    let holder = Holder::new(host, format!("deploy of {}", commit.id.short()), user::name());
-    let _lock = lock::acquire(ctx.home, host, &holder, Duration::from_secs(args.wait), &mut |holder| {
-        ctx.events.emit(&Event::Waiting { holder: holder.to_owned() });
-    })?;
+    let holder = Holder::new(
+        host,
+        format!("deploy of {}", commit.id.short()),
+        user::name(),
+    );
+    let _lock = lock::acquire(
+        ctx.home,
+        host,
+        &holder,
+        Duration::from_secs(args.wait),
+        &mut |holder| {
+            ctx.events.emit(&Event::Waiting {
+                holder: holder.to_owned(),
+            });
+        },
+    )?;
     let id = store::next_number(ctx.home)?;
-    session.events.add(Box::new(DeployLog::open(&ctx.home.deploy_log(id), host)?));
+    session
+        .events
+        .add(Box::new(DeployLog::open(&ctx.home.deploy_log(id), host)?));
     let request = Request {
         commit,
         source: revision,
         who: user::name(),
-        wishes: Wishes { rebuild: args.rebuild, skip_gate: args.skip_gate },
+        wishes: Wishes {
+            rebuild: args.rebuild,
+            skip_gate: args.skip_gate,
+        },
     };
-    let result = deploy::prepare(&ctx, &repo, &request, id).and_then(|()| deploy::go_live(&ctx, id, Goer::New, begun));
+    let result = deploy::prepare(&ctx, &repo, &request, id)
+        .and_then(|()| deploy::go_live(&ctx, id, Goer::New, begun));
     session.events.flush();
     // The failure has been shown where it happened.
     result.map_err(|failure| Ended::Said(exit_code::of(failure.error.kind())))
@@ -61,9 +82,17 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
 /// Shows a run on stderr, as on a push; with `--json`, its events on stdout, one a line.
 pub(super) fn show_progress(session: &Session, globals: &Globals) {
     if globals.json {
-        session.events.add(Box::new(JsonLines::new(|line: &str| output::line(line))));
+        session
+            .events
+            .add(Box::new(JsonLines::new(|line: &str| output::line(line))));
     } else {
-        let style = if output::stderr_is_terminal() { Style::Terminal } else { Style::Piped };
-        session.events.add(Box::new(Pusher::new(std::io::stderr(), style)));
+        let style = if output::stderr_is_terminal() {
+            Style::Terminal
+        } else {
+            Style::Piped
+        };
+        session
+            .events
+            .add(Box::new(Pusher::new(std::io::stderr(), style)));
     }
 }

@@ -68,16 +68,21 @@ pub(super) fn run(_host: &Host, args: &Args) -> Result<(), Ended> {
         .get(&args.process)
         .ok_or_else(|| ExecError::NoSuchProcess(args.process.clone(), args.release))?;
     let env = session::read_env(&home)?;
-    let mut variables: BTreeMap<String, String> =
-        env.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect();
+    let mut variables: BTreeMap<String, String> = env
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+        .collect();
     variables.extend(process.env.clone());
 
     let name = process.argv.first().cloned().unwrap_or_default();
     let path = variables.get("PATH").cloned().unwrap_or_default();
-    let program = program::find(&name, &path).ok_or_else(|| ExecError::NoSuchProgram(name.clone()))?;
-    nix::unistd::chdir(&process.cwd).map_err(|errno| FsError::new("enter", &process.cwd, errno.into()))?;
+    let program =
+        program::find(&name, &path).ok_or_else(|| ExecError::NoSuchProgram(name.clone()))?;
+    nix::unistd::chdir(&process.cwd)
+        .map_err(|errno| FsError::new("enter", &process.cwd, errno.into()))?;
 
-    let program_text = CString::new(program.as_os_str().as_encoded_bytes()).map_err(ExecError::Nul)?;
+    let program_text =
+        CString::new(program.as_os_str().as_encoded_bytes()).map_err(ExecError::Nul)?;
     let argv = process
         .argv
         .iter()

@@ -86,8 +86,14 @@ impl Hint for HookError {
 
 pub(super) fn run(host: &Host, args: &Args) -> Result<(), Ended> {
     let session = Session::open_file(&args.settings)?;
-    session.events.add(Box::new(Pusher::new(std::io::stdout(), Style::Piped)));
-    let push = Push { host, session: &session, begun: host.now() };
+    session
+        .events
+        .add(Box::new(Pusher::new(std::io::stdout(), Style::Piped)));
+    let push = Push {
+        host,
+        session: &session,
+        begun: host.now(),
+    };
     let result = push.run(args.hook);
     if let Err(Ended::Error(error)) = &result {
         push.say_error(error.as_ref());
@@ -108,7 +114,10 @@ struct Push<'a> {
 impl Push<'_> {
     fn run(&self, hook: Hook) -> Result<(), Ended> {
         let mut input = String::new();
-        std::io::stdin().take(push::INPUT_LIMIT).read_to_string(&mut input).map_err(HookError::Input)?;
+        std::io::stdin()
+            .take(push::INPUT_LIMIT)
+            .read_to_string(&mut input)
+            .map_err(HookError::Input)?;
         let updates = push::parse(&input)?;
         let options = push::options(self.host)?;
         let repo = Repo::open(&self.session.home.repository())?;
@@ -116,8 +125,8 @@ impl Push<'_> {
             repo.add_quarantine(&quarantine)?;
         }
         let decision = refs::run(&updates, &self.session.app, &repo)?;
-        let has_pre_receive =
-            hook == Hook::PreReceive || super::app::hooks::is_installed(&self.session.home, "pre-receive");
+        let has_pre_receive = hook == Hook::PreReceive
+            || super::app::hooks::is_installed(&self.session.home, "pre-receive");
         if hook == Hook::PreReceive || !has_pre_receive {
             for remark in &decision.remarks {
                 self.session.events.note(remark.clone());
@@ -133,7 +142,13 @@ impl Push<'_> {
         }
     }
 
-    fn pre_receive(&self, ctx: &Context<'_>, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+    fn pre_receive(
+        &self,
+        ctx: &Context<'_>,
+        repo: &Repo,
+        change: &Change,
+        options: PushOptions,
+    ) -> Result<(), Ended> {
         if options.plan {
             return self.show_plan(ctx, repo, change, options);
         }
@@ -145,20 +160,36 @@ impl Push<'_> {
             release: id,
             commit: change.commit.clone(),
             git: ancestor::git(),
-            begun_ms: u64::try_from(self.begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis())
-                .unwrap_or_default(),
+            begun_ms: u64::try_from(
+                self.begun
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default()
+                    .as_millis(),
+            )
+            .unwrap_or_default(),
         };
         let text = serde_json::to_vec(&pending).unwrap_or_default();
         fs::write(&ctx.home.pending(), &text, fs::PUBLIC)?;
         Ok(())
     }
 
-    fn post_receive(&self, ctx: &Context<'_>, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+    fn post_receive(
+        &self,
+        ctx: &Context<'_>,
+        repo: &Repo,
+        change: &Change,
+        options: PushOptions,
+    ) -> Result<(), Ended> {
         let lock = self.lock(ctx, change, PATIENCE)?;
         let prepared = read_pending(ctx).filter(|pending| pending.commit == change.commit);
         if let Some(pending) = prepared {
             self.log(ctx, pending.release)?;
-            let done = deploy::go_live(ctx, pending.release, Goer::New, deploy::moment(pending.begun_ms));
+            let done = deploy::go_live(
+                ctx,
+                pending.release,
+                Goer::New,
+                deploy::moment(pending.begun_ms),
+            );
             fs::remove_file(&ctx.home.pending())?;
             return done.map_err(|_| self.put_ref_back(ctx, repo, change));
         }
@@ -171,12 +202,20 @@ impl Push<'_> {
             .map_err(|_| self.put_ref_back(ctx, repo, change))
     }
 
-    fn request(&self, repo: &Repo, change: &Change, options: PushOptions) -> Result<Request, Ended> {
+    fn request(
+        &self,
+        repo: &Repo,
+        change: &Change,
+        options: PushOptions,
+    ) -> Result<Request, Ended> {
         Ok(Request {
             commit: repo.commit(&change.commit)?,
             source: change.branch.to_string(),
             who: user::name(),
-            wishes: Wishes { rebuild: options.rebuild, skip_gate: options.skip_gate },
+            wishes: Wishes {
+                rebuild: options.rebuild,
+                skip_gate: options.skip_gate,
+            },
         })
     }
 
@@ -188,14 +227,28 @@ impl Push<'_> {
     }
 
     fn log(&self, ctx: &Context<'_>, id: ReleaseId) -> Result<(), Ended> {
-        self.session.events.add(Box::new(DeployLog::open(&ctx.home.deploy_log(id), self.host)?));
+        self.session.events.add(Box::new(DeployLog::open(
+            &ctx.home.deploy_log(id),
+            self.host,
+        )?));
         Ok(())
     }
 
-    fn lock(&self, ctx: &Context<'_>, change: &Change, patience: Duration) -> Result<FileLock, LockError> {
-        let holder = Holder::new(self.host, format!("deploy of {}", change.commit.short()), user::name());
+    fn lock(
+        &self,
+        ctx: &Context<'_>,
+        change: &Change,
+        patience: Duration,
+    ) -> Result<FileLock, LockError> {
+        let holder = Holder::new(
+            self.host,
+            format!("deploy of {}", change.commit.short()),
+            user::name(),
+        );
         lock::acquire(ctx.home, self.host, &holder, patience, &mut |holder| {
-            ctx.events.emit(&Event::Waiting { holder: holder.to_owned() });
+            ctx.events.emit(&Event::Waiting {
+                holder: holder.to_owned(),
+            });
         })
     }
 
@@ -218,28 +271,49 @@ impl Push<'_> {
     }
 
     /// [`Push::lock_for_live`], for a ref that is still where this push found it.
-    fn lock_for_deploy(&self, ctx: &Context<'_>, repo: &Repo, change: &Change) -> Result<FileLock, Ended> {
+    fn lock_for_deploy(
+        &self,
+        ctx: &Context<'_>,
+        repo: &Repo,
+        change: &Change,
+    ) -> Result<FileLock, Ended> {
         let lock = self.lock_for_live(ctx, change)?;
-        let now = repo.ref_target(&change.update.name)?.unwrap_or_else(ObjectId::zero);
+        let now = repo
+            .ref_target(&change.update.name)?
+            .unwrap_or_else(ObjectId::zero);
         if now == change.update.old {
             Ok(lock)
         } else {
-            Err(HookError::Overtaken { branch: change.branch.to_string(), now: now.short().to_owned() }.into())
+            Err(HookError::Overtaken {
+                branch: change.branch.to_string(),
+                now: now.short().to_owned(),
+            }
+            .into())
         }
     }
 
-    fn show_plan(&self, ctx: &Context<'_>, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+    fn show_plan(
+        &self,
+        ctx: &Context<'_>,
+        repo: &Repo,
+        change: &Change,
+        options: PushOptions,
+    ) -> Result<(), Ended> {
         let request = self.request(repo, change, options)?;
         let plan = plan::run(ctx, repo, &request.commit, &request.source, request.wishes)?;
         for line in plan_command::lines(&plan) {
             self.session.events.note(line);
         }
-        self.session.events.note("nothing was built and the push is rejected, as -o plan asks");
+        self.session
+            .events
+            .note("nothing was built and the push is rejected, as -o plan asks");
         Err(Ended::Said(ExitCode::from(exit_code::REFUSED)))
     }
 
     fn rejected(&self, failure: &deploy::Failure) -> Ended {
-        self.session.events.note("nothing has changed: the push is rejected and can be repeated");
+        self.session
+            .events
+            .note("nothing has changed: the push is rejected and can be repeated");
         Ended::Said(exit_code::of(failure.error.kind()))
     }
 

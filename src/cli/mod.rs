@@ -22,7 +22,12 @@ use crate::base::names::AppName;
 
 /// Deploys a Django and Vue app to your own server by `git push`: whole, or not at all.
 #[derive(Debug, Parser)]
-#[command(name = "landfall", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "landfall",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 struct Args {
     /// The app; default: LANDFALL_APP, the home the directory lies in, or the only app there is.
     #[arg(long, global = true, value_name = "NAME")]
@@ -74,7 +79,10 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return output::clap_error(&error),
     };
-    let globals = Globals { app: args.app, json: args.json };
+    let globals = Globals {
+        app: args.app,
+        json: args.json,
+    };
     match run(&host, &globals, args.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Said(code)) => code,

@@ -55,26 +55,45 @@ fn printable_lines(text: &str) -> String {
 /// clap's own message: help and version are data, everything else is an error of usage.
 pub(super) fn clap_error(error: &clap::Error) -> ExitCode {
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(exit_code::USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::from(exit_code::USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// Rows under a heading, each column as wide as its widest cell; the last column is not padded.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..head.len())
         .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
+            cells
+                .chain([head[column].chars().count()])
+                .max()
+                .unwrap_or(0)
         })
         .collect();
     let print = |cells: &[String]| {
         let last = cells.len().saturating_sub(1);
         let padded = cells.iter().enumerate().map(|(column, cell)| {
-            let padding = if column == last { 0 } else { widths[column].saturating_sub(cell.chars().count()) };
+            let padding = if column == last {
+                0
+            } else {
+                widths[column].saturating_sub(cell.chars().count())
+            };
             format!("{cell}{}", " ".repeat(padding))
         });
         line(padded.collect::<Vec<_>>().join("  ").trim_end());
     };
-    print(&head.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+    print(
+        &head
+            .iter()
+            .map(|cell| (*cell).to_owned())
+            .collect::<Vec<_>>(),
+    );
     for row in rows {
         print(row);
     }

@@ -21,9 +21,21 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let session = Session::open(host, globals)?;
     let ctx = session.context(host);
     let repo = Repo::open(&session.home.repository())?;
-    let revision = args.revision.clone().unwrap_or_else(|| session.app.branch.to_string());
+    let revision = args
+        .revision
+        .clone()
+        .unwrap_or_else(|| session.app.branch.to_string());
     let commit = repo.commit(&repo.resolve(&revision)?)?;
-    let plan = plan::run(&ctx, &repo, &commit, &revision, Wishes { rebuild: args.rebuild, skip_gate: false })?;
+    let plan = plan::run(
+        &ctx,
+        &repo,
+        &commit,
+        &revision,
+        Wishes {
+            rebuild: args.rebuild,
+            skip_gate: false,
+        },
+    )?;
     if globals.json {
         output::json(&plan);
     } else {
@@ -36,10 +48,21 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
 
 /// The plan for people.
 pub(super) fn lines(plan: &Plan) -> Vec<String> {
-    let mut lines = vec![format!("{} \"{}\": {}", plan.commit.short(), plan.subject, plan.summary())];
+    let mut lines = vec![format!(
+        "{} \"{}\": {}",
+        plan.commit.short(),
+        plan.subject,
+        plan.summary()
+    )];
     let mut add = |name: &str, text: String| lines.push(format!("  {name:<13} {text}"));
-    let changed = plan.changed_files.map(|changed| format!(", {changed} changed")).unwrap_or_default();
-    add("checkout", format!("{}{changed}", count(plan.files, "file")));
+    let changed = plan
+        .changed_files
+        .map(|changed| format!(", {changed} changed"))
+        .unwrap_or_default();
+    add(
+        "checkout",
+        format!("{}{changed}", count(plan.files, "file")),
+    );
     if let Some(frontend) = &plan.settings.frontend {
         match &frontend.build {
             Some(build) => {
@@ -54,10 +77,16 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
                     ),
                 );
                 if plan.node_modules != Step::Nothing {
-                    add("node_modules", format!("{} ({})", step(&plan.node_modules), build.install.join(" ")));
+                    add(
+                        "node_modules",
+                        format!("{} ({})", step(&plan.node_modules), build.install.join(" ")),
+                    );
                 }
             }
-            None => add("frontend", format!("{} as committed", dir(&frontend.output))),
+            None => add(
+                "frontend",
+                format!("{} as committed", dir(&frontend.output)),
+            ),
         }
     }
     if let Some(backend) = &plan.settings.backend {
@@ -74,13 +103,26 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
         );
     }
     for worker in &plan.settings.workers {
-        let singleton = if worker.singleton { " (one at a time)" } else { "" };
-        add(worker.name.as_str(), format!("{}{singleton}", worker.command.join(" ")));
+        let singleton = if worker.singleton {
+            " (one at a time)"
+        } else {
+            ""
+        };
+        add(
+            worker.name.as_str(),
+            format!("{}{singleton}", worker.command.join(" ")),
+        );
     }
     for check in &plan.settings.gate.run {
         add("gate", check.join(" "));
     }
-    for path in plan.settings.shared.files.iter().chain(&plan.settings.shared.dirs) {
+    for path in plan
+        .settings
+        .shared
+        .files
+        .iter()
+        .chain(&plan.settings.shared.dirs)
+    {
         add("shared", path.to_string());
     }
     if plan.settings.backend.is_some() {
@@ -93,7 +135,11 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
 }
 
 fn dir(path: &crate::base::names::RepoPath) -> String {
-    if path.is_root() { "the root".into() } else { path.to_string() }
+    if path.is_root() {
+        "the root".into()
+    } else {
+        path.to_string()
+    }
 }
 
 fn step(step: &Step) -> String {

@@ -31,6 +31,9 @@ pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
             ]
         })
         .collect();
-    output::table(&["release", "state", "commit", "live at", "by", "subject"], &rows);
+    output::table(
+        &["release", "state", "commit", "live at", "by", "subject"],
+        &rows,
+    );
     Ok(())
 }

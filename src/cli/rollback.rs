@@ -27,11 +27,22 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let ctx = session.context(host);
     deploy::show_progress(&session, globals);
     let holder = Holder::new(host, "rollback", user::name());
-    let _lock = lock::acquire(ctx.home, host, &holder, Duration::from_secs(600), &mut |holder| {
-        ctx.events.emit(&Event::Waiting { holder: holder.to_owned() });
-    })?;
+    let _lock = lock::acquire(
+        ctx.home,
+        host,
+        &holder,
+        Duration::from_secs(600),
+        &mut |holder| {
+            ctx.events.emit(&Event::Waiting {
+                holder: holder.to_owned(),
+            });
+        },
+    )?;
     let target = rollback::target(&ctx, args.release, args.keep_database)?;
-    session.events.add(Box::new(DeployLog::open(&ctx.home.deploy_log(target.release), host)?));
+    session.events.add(Box::new(DeployLog::open(
+        &ctx.home.deploy_log(target.release),
+        host,
+    )?));
     let result = rollback::run(&ctx, &target);
     session.events.flush();
     result.map_err(|failure| Ended::Said(exit_code::of(failure.error.kind())))

@@ -41,7 +41,11 @@ impl Hint for SessionError {
     }
 
     fn kind(&self) -> Kind {
-        if matches!(self, Self::Several(_)) { Kind::Usage } else { Kind::NotFound }
+        if matches!(self, Self::Several(_)) {
+            Kind::Usage
+        } else {
+            Kind::NotFound
+        }
     }
 }
 
@@ -66,12 +70,24 @@ impl Session {
         let home = Home::new(app.home.clone(), app.name.clone());
         let env = read_env(&home)?;
         let redactor = Redactor::new(env.iter().map(|(name, value)| (name.as_str(), value)));
-        Ok(Self { app, settings_file: file.to_owned(), home, env, events: Events::new(redactor) })
+        Ok(Self {
+            app,
+            settings_file: file.to_owned(),
+            home,
+            env,
+            events: Events::new(redactor),
+        })
     }
 
     /// What stages work with.
     pub(super) fn context<'a>(&'a self, host: &'a Host) -> Context<'a> {
-        Context { host, app: &self.app, home: &self.home, env: &self.env, events: &self.events }
+        Context {
+            host,
+            app: &self.app,
+            home: &self.home,
+            env: &self.env,
+            events: &self.events,
+        }
     }
 }
 
@@ -85,7 +101,10 @@ pub(super) fn read_env(home: &Home) -> Result<EnvFile, Report> {
 
 /// Reads a server's settings file of an app.
 pub(super) fn read_settings(file: &Path) -> Result<AppSettings, Report> {
-    Ok(server::parse(&fs::read(file)?, &file.display().to_string())?)
+    Ok(server::parse(
+        &fs::read(file)?,
+        &file.display().to_string(),
+    )?)
 }
 
 impl From<Report> for Ended {
@@ -107,8 +126,13 @@ pub(super) fn user_folder(host: &Host) -> PathBuf {
     if let Some(dir) = host.path_var("LANDFALL_CONFIG_DIR") {
         return dir.join("apps");
     }
-    let home = host.path_var("HOME").or_else(user::home).unwrap_or_else(|| PathBuf::from("/"));
-    host.path_var("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("landfall/apps")
+    let home = host
+        .path_var("HOME")
+        .or_else(user::home)
+        .unwrap_or_else(|| PathBuf::from("/"));
+    host.path_var("XDG_CONFIG_HOME")
+        .unwrap_or_else(|| home.join(".config"))
+        .join("landfall/apps")
 }
 
 /// The settings files of all apps, by name.
@@ -116,8 +140,13 @@ pub(super) fn all_apps(host: &Host) -> Result<Vec<(AppName, PathBuf)>, FsError> 
     let mut apps: Vec<(AppName, PathBuf)> = Vec::new();
     for folder in app_folders(host) {
         for path in fs::list(&folder)? {
-            let is_settings = path.extension().is_some_and(|extension| extension == "toml");
-            if let Some(name) = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).filter(|_| is_settings)
+            let is_settings = path
+                .extension()
+                .is_some_and(|extension| extension == "toml");
+            if let Some(name) = path
+                .file_stem()
+                .and_then(|stem| stem.to_str()?.parse().ok())
+                .filter(|_| is_settings)
                 && !apps.iter().any(|(known, _)| *known == name)
             {
                 apps.push((name, path));
@@ -131,7 +160,10 @@ pub(super) fn all_apps(host: &Host) -> Result<Vec<(AppName, PathBuf)>, FsError> 
 fn find(host: &Host, globals: &Globals) -> Result<PathBuf, Ended> {
     let apps = all_apps(host)?;
     let by_name = |name: &AppName| -> Result<PathBuf, Ended> {
-        let found = apps.iter().find(|(known, _)| known == name).map(|(_, path)| path.clone());
+        let found = apps
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, path)| path.clone());
         Ok(found.ok_or_else(|| SessionError::NoSuchApp(name.clone()))?)
     };
     if let Some(name) = &globals.app {
@@ -148,6 +180,9 @@ fn find(host: &Host, globals: &Globals) -> Result<PathBuf, Ended> {
     match &apps[..] {
         [] => Err(SessionError::NoApps.into()),
         [(_, path)] => Ok(path.clone()),
-        several => Err(SessionError::Several(several.iter().map(|(name, _)| name.clone()).collect()).into()),
+        several => Err(SessionError::Several(
+            several.iter().map(|(name, _)| name.clone()).collect(),
+        )
+        .into()),
     }
 }

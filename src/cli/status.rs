@@ -39,11 +39,15 @@ pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
         && let Ok(known) = Processes::read(&session.home.release(live.release))
     {
         for name in known.processes.keys() {
-            let program = programs.iter().find(|program| program.name == known.program(name.as_str(), live.release));
+            let program = programs
+                .iter()
+                .find(|program| program.name == known.program(name.as_str(), live.release));
             processes.push(ProcessStatus {
                 name: name.to_string(),
-                state: program
-                    .map_or_else(|| "not running".into(), |program| format!("{:?}", program.state).to_lowercase()),
+                state: program.map_or_else(
+                    || "not running".into(),
+                    |program| format!("{:?}", program.state).to_lowercase(),
+                ),
                 pid: program.and_then(|program| program.pid),
             });
         }
@@ -64,11 +68,18 @@ pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
         return Ok(());
     }
     match &live {
-        None => output::line(format!("{} · nothing is deployed yet · {}", status.app, status.url)),
+        None => output::line(format!(
+            "{} · nothing is deployed yet · {}",
+            status.app, status.url
+        )),
         Some(live) => {
             let age = live
                 .live_at
-                .map(|at| span(std::time::Duration::from_secs(host.now_unix().saturating_sub(at))))
+                .map(|at| {
+                    span(std::time::Duration::from_secs(
+                        host.now_unix().saturating_sub(at),
+                    ))
+                })
                 .unwrap_or_default();
             output::line(format!(
                 "{} · release {} · {} \"{}\"",
@@ -77,11 +88,17 @@ pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
                 live.commit.short(),
                 live.subject
             ));
-            output::line(format!("{} · live for {age} · deployed by {}", status.url, live.who));
+            output::line(format!(
+                "{} · live for {age} · deployed by {}",
+                status.url, live.who
+            ));
         }
     }
     for process in &status.processes {
-        let pid = process.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+        let pid = process
+            .pid
+            .map(|pid| format!(" (pid {pid})"))
+            .unwrap_or_default();
         output::line(format!("  {:<12} {}{pid}", process.name, process.state));
     }
     if let Some(running) = &status.running {

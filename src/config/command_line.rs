@@ -53,13 +53,20 @@ pub fn split(line: &str) -> Result<Vec<String>, NotPlain> {
 pub fn join(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./{}-".contains(c);
     let word = |word: &String| {
-        if !word.is_empty() && word.chars().all(plain) { word.clone() } else { shell_words::quote(word).into_owned() }
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            shell_words::quote(word).into_owned()
+        }
     };
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn needs_shell(syntax: &str) -> NotPlain {
-    NotPlain { what: format!("`{syntax}` is shell syntax, and no shell is used"), hint: SCRIPT }
+    NotPlain {
+        what: format!("`{syntax}` is shell syntax, and no shell is used"),
+        hint: SCRIPT,
+    }
 }
 
 /// The first piece of shell syntax that quotes do not protect.
@@ -103,14 +110,33 @@ mod tests {
     fn a_plain_command_is_split_and_its_quotes_kept_together() {
         assert_eq!(
             split("celery -A a worker --hostname 'w1 & w2@%h' \"a;b\" {shared}/x").unwrap(),
-            ["celery", "-A", "a", "worker", "--hostname", "w1 & w2@%h", "a;b", "{shared}/x"]
+            [
+                "celery",
+                "-A",
+                "a",
+                "worker",
+                "--hostname",
+                "w1 & w2@%h",
+                "a;b",
+                "{shared}/x"
+            ]
         );
         assert_eq!(split("env A=1 npm run build").unwrap()[..2], ["env", "A=1"]);
     }
 
     #[test]
     fn words_survive_being_joined() {
-        let words = ["a", "{shared}/x", "it's", "a b", "", "$HOME; x", "\"q\"", "é"].map(str::to_owned);
+        let words = [
+            "a",
+            "{shared}/x",
+            "it's",
+            "a b",
+            "",
+            "$HOME; x",
+            "\"q\"",
+            "é",
+        ]
+        .map(str::to_owned);
         assert_eq!(split(&join(&words)).unwrap(), words);
     }
 

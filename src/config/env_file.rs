@@ -72,7 +72,9 @@ impl EnvFile {
     /// The value of a variable given as text, where it is set and not empty.
     pub fn get_str(&self, name: &str) -> Option<&str> {
         let name: EnvName = name.parse().ok()?;
-        self.get(&name).map(Secret::expose).filter(|value| !value.is_empty())
+        self.get(&name)
+            .map(Secret::expose)
+            .filter(|value| !value.is_empty())
     }
 
     /// Sets a variable. A value with a NUL byte cannot be one.
@@ -126,12 +128,20 @@ fn parse_line(text: &str) -> Result<(Entry, &str), &'static str> {
         return Ok((None, after_line(text)));
     }
     let start = text.trim_start();
-    let start =
-        start.strip_prefix("export").filter(|rest| rest.starts_with([' ', '\t'])).map_or(start, str::trim_start);
-    let Some(equals) = start.find(['=', '\n']).filter(|at| start[*at..].starts_with('=')) else {
+    let start = start
+        .strip_prefix("export")
+        .filter(|rest| rest.starts_with([' ', '\t']))
+        .map_or(start, str::trim_start);
+    let Some(equals) = start
+        .find(['=', '\n'])
+        .filter(|at| start[*at..].starts_with('='))
+    else {
         return Err("there is no `=`");
     };
-    let name: EnvName = start[..equals].trim().parse().map_err(|_| "what stands before `=` is not a variable name")?;
+    let name: EnvName = start[..equals]
+        .trim()
+        .parse()
+        .map_err(|_| "what stands before `=` is not a variable name")?;
     let value = start[equals + 1..].trim_start_matches([' ', '\t']);
     let (value, rest) = match value.chars().next() {
         Some(quote @ ('\'' | '"')) => quoted(&value[1..], quote)?,
@@ -241,9 +251,15 @@ mod tests {
     fn errors_name_the_line_and_never_the_value() {
         for (text, message) in [
             ("A=1\nhunter2", "line 2: there is no `=`"),
-            ("hunter2/x==\n", "line 1: what stands before `=` is not a variable name"),
+            (
+                "hunter2/x==\n",
+                "line 1: what stands before `=` is not a variable name",
+            ),
             ("\n\nA='hunter2", "line 3: a quote is not closed"),
-            ("A='x\ny'\nB='x'hunter2", "line 3: there is text after the closing quote"),
+            (
+                "A='x\ny'\nB='x'hunter2",
+                "line 3: there is text after the closing quote",
+            ),
             ("A=hun\0ter2", "line 1: the value has a NUL byte"),
         ] {
             assert_eq!(EnvFile::parse(text).unwrap_err().to_string(), message);
@@ -253,22 +269,29 @@ mod tests {
     #[test]
     fn any_value_survives_being_written_and_read() {
         let pieces = [
-            "a", " ", "\"", "'", "\\", "\n", "\r", "\t", "$", "`", "#", "=", "é", "\u{feff}", "export ", "\\n", "${X}",
-            "\r\n", "\u{1b}",
+            "a", " ", "\"", "'", "\\", "\n", "\r", "\t", "$", "`", "#", "=", "é", "\u{feff}",
+            "export ", "\\n", "${X}", "\r\n", "\u{1b}",
         ];
         let mut seed = 7_usize;
         for _ in 0..3000 {
             let mut text = String::new();
             for _ in 0..seed % 7 {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                seed = seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 text.push_str(pieces[(seed >> 33) % pieces.len()]);
             }
             seed = seed.wrapping_add(1).wrapping_mul(3_935_559_000_370_003_845) >> 3;
             let mut file = EnvFile::default();
-            file.set("A".parse().unwrap(), Secret::new(text.clone())).unwrap();
+            file.set("A".parse().unwrap(), Secret::new(text.clone()))
+                .unwrap();
             file.set("B_1".parse().unwrap(), Secret::new("x")).unwrap();
             let written = file.serialise();
-            assert_eq!(EnvFile::parse(&written).unwrap(), file, "{text:?} → {written:?}");
+            assert_eq!(
+                EnvFile::parse(&written).unwrap(),
+                file,
+                "{text:?} → {written:?}"
+            );
         }
     }
 
@@ -278,7 +301,9 @@ mod tests {
         let name: EnvName = "A".parse().unwrap();
         file.set(name.clone(), Secret::new("x")).unwrap();
         assert_eq!(
-            file.set(name.clone(), Secret::new("a\0b")).unwrap_err().to_string(),
+            file.set(name.clone(), Secret::new("a\0b"))
+                .unwrap_err()
+                .to_string(),
             "the value of `A` has a NUL byte"
         );
         assert_eq!(file.serialise(), "A=x\n");

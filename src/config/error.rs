@@ -36,7 +36,11 @@ pub struct Place {
 impl ConfigError {
     /// An error that belongs to no line: something is missing altogether.
     pub fn new(what: impl Into<String>) -> Self {
-        Self { place: None, what: what.into(), hints: Vec::new() }
+        Self {
+            place: None,
+            what: what.into(),
+            hints: Vec::new(),
+        }
     }
 
     /// Adds what to do about it.
@@ -125,7 +129,10 @@ impl<'a> Document<'a> {
         let root = DeTable::parse(self.text).ok()?;
         let (mut table, mut found) = (root.get_ref(), None);
         for part in path {
-            let Some((key, value)) = table.iter().find(|(key, _)| key.get_ref().as_ref() == *part) else {
+            let Some((key, value)) = table
+                .iter()
+                .find(|(key, _)| key.get_ref().as_ref() == *part)
+            else {
                 break;
             };
             found = Some(key.span().start);
@@ -140,7 +147,10 @@ impl<'a> Document<'a> {
     fn explain(&self, error: &toml::de::Error) -> ConfigError {
         let span = error.span().unwrap_or(0..0);
         let message = error.message();
-        let keys = DeTable::parse(self.text).ok().and_then(|root| keys_at(root.get_ref(), &span)).unwrap_or_default();
+        let keys = DeTable::parse(self.text)
+            .ok()
+            .and_then(|root| keys_at(root.get_ref(), &span))
+            .unwrap_or_default();
         if message.starts_with("unknown field ")
             && let Some((_, expected)) = message.rsplit_once(", expected ")
             && let Some((key, section)) = keys.split_last()
@@ -161,12 +171,21 @@ impl<'a> Document<'a> {
         self.at(span.start, what)
     }
 
-    fn unknown_key(&self, span: &Range<usize>, key: &str, section: &[String], known: &[&str]) -> ConfigError {
+    fn unknown_key(
+        &self,
+        span: &Range<usize>,
+        key: &str,
+        section: &[String],
+        known: &[&str],
+    ) -> ConfigError {
         let place = match section {
             [] => String::new(),
             section => format!(" in [{}]", section.join(".")),
         };
-        let error = self.at(span.start, format!("unknown key `{}`{place}", printable(&shorten(key, 60))));
+        let error = self.at(
+            span.start,
+            format!("unknown key `{}`{place}", printable(&shorten(key, 60))),
+        );
         match nearest(key, known) {
             Some(near) => error.hint(format!("did you mean `{near}`?")),
             None => {
@@ -189,7 +208,9 @@ fn keys_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<String>> {
             return Some(std::iter::once(name).chain(inner).collect());
         }
         let plain = !matches!(value.get_ref(), DeValue::Table(_));
-        if key.span() == *span || (plain && value.span().start <= span.start && span.end <= value.span().end) {
+        if key.span() == *span
+            || (plain && value.span().start <= span.start && span.end <= value.span().end)
+        {
             return Some(vec![name]);
         }
     }
@@ -214,7 +235,10 @@ mod tests {
     #[test]
     fn a_slip_finds_its_key_and_nonsense_none() {
         assert_eq!(nearest("buidl", &["build", "dir"]), Some("build"));
-        assert_eq!(nearest("stop-timeout", &["stop_timeout"]), Some("stop_timeout"));
+        assert_eq!(
+            nearest("stop-timeout", &["stop_timeout"]),
+            Some("stop_timeout")
+        );
         assert_eq!(nearest("colour", &["build", "dir"]), None);
     }
 

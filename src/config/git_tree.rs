@@ -26,7 +26,11 @@ impl<'a> GitTree<'a> {
             }
         })?;
         files.sort_unstable();
-        Ok(Self { repo, tree: tree.clone(), files })
+        Ok(Self {
+            repo,
+            tree: tree.clone(),
+            files,
+        })
     }
 }
 
@@ -39,6 +43,7 @@ impl Tree for GitTree<'_> {
         let path: RepoPath = path.parse().ok()?;
         let (kind, id) = self.repo.entry_at(&self.tree, &path).ok()??;
         let is_file = matches!(kind, EntryKind::File | EntryKind::Executable);
-        (is_file && self.repo.blob_size(&id).ok()? <= SIZE_LIMIT).then(|| self.repo.blob(&id).ok())?
+        (is_file && self.repo.blob_size(&id).ok()? <= SIZE_LIMIT)
+            .then(|| self.repo.blob(&id).ok())?
     }
 }

@@ -24,8 +24,11 @@ struct Pattern {
 impl Ignored {
     /// Reads the tree's `.gitignore` files.
     pub fn of(tree: &(impl Tree + ?Sized)) -> Self {
-        let mut files: Vec<&String> =
-            tree.files().iter().filter(|file| file_name(file) == ".gitignore" && !is_installed(file)).collect();
+        let mut files: Vec<&String> = tree
+            .files()
+            .iter()
+            .filter(|file| file_name(file) == ".gitignore" && !is_installed(file))
+            .collect();
         files.sort_by_key(|file| file.matches('/').count());
         let mut patterns = Vec::new();
         for file in files {
@@ -38,7 +41,10 @@ impl Ignored {
 
     /// The path, or a folder it lies in, is ignored.
     pub fn names(&self, path: &str) -> bool {
-        let ends = path.match_indices('/').map(|(index, _)| index).chain(std::iter::once(path.len()));
+        let ends = path
+            .match_indices('/')
+            .map(|(index, _)| index)
+            .chain(std::iter::once(path.len()));
         ends.into_iter().any(|end| {
             self.patterns
                 .iter()
@@ -79,11 +85,16 @@ impl Pattern {
         let Some(inner) = (if self.folder.is_empty() {
             Some(path)
         } else {
-            path.strip_prefix(&self.folder).and_then(|rest| rest.strip_prefix('/'))
+            path.strip_prefix(&self.folder)
+                .and_then(|rest| rest.strip_prefix('/'))
         }) else {
             return false;
         };
-        let subject = if self.anchored { inner } else { file_name(inner) };
+        let subject = if self.anchored {
+            inner
+        } else {
+            file_name(inner)
+        };
         glob(self.glob.as_bytes(), subject.as_bytes())
     }
 }
@@ -100,7 +111,9 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
             (deep, back, p) = (Some((after, t)), None, after);
         } else if pattern.get(p) == Some(&b'*') {
             (back, p) = (Some((p + 1, t)), p + 1);
-        } else if p < pattern.len() && (pattern[p] == text[t] || (pattern[p] == b'?' && text[t] != b'/')) {
+        } else if p < pattern.len()
+            && (pattern[p] == text[t] || (pattern[p] == b'?' && text[t] != b'/'))
+        {
             (p, t) = (p + 1, t + 1);
         } else {
             if back.is_some_and(|(_, at)| text[at] == b'/') {
@@ -125,7 +138,10 @@ mod tests {
     #[test]
     fn names_anchors_folders_and_exceptions() {
         let tree = MemoryTree::new(&[
-            (".gitignore", "# comment\nlocalsettings.py\n/media\n*.log\nlogs/\n!keep.log\ndocs/**/x.txt\n"),
+            (
+                ".gitignore",
+                "# comment\nlocalsettings.py\n/media\n*.log\nlogs/\n!keep.log\ndocs/**/x.txt\n",
+            ),
             ("web/.gitignore", "src/variables/local*.js\n"),
         ]);
         let ignored = Ignored::of(&tree);

@@ -104,27 +104,59 @@ impl File {
 
     fn backend(&mut self, backend: &Backend) {
         self.section("backend", "Django, run by uWSGI");
-        self.key("dir", string(backend.dir.as_str()), "the folder with manage.py");
+        self.key(
+            "dir",
+            string(backend.dir.as_str()),
+            "the folder with manage.py",
+        );
         match &backend.settings {
-            Some(module) => self.key("settings", string(module.as_str()), "DJANGO_SETTINGS_MODULE"),
+            Some(module) => self.key(
+                "settings",
+                string(module.as_str()),
+                "DJANGO_SETTINGS_MODULE",
+            ),
             None => self.line("# settings = \"package.settings\"  # DJANGO_SETTINGS_MODULE"),
         }
         self.key("wsgi", string(backend.wsgi.as_str()), "what uWSGI calls");
         let files = requirement_files(&backend.python);
-        self.key("requirements", strings(&files), "the Python packages, from the repository's root");
+        self.key(
+            "requirements",
+            strings(&files),
+            "the Python packages, from the repository's root",
+        );
         let (processes, threads) = (backend.processes, backend.threads);
         let is_default = processes == defaults::PROCESSES;
-        self.optional("processes", i64::from(processes).into(), is_default, "uWSGI's worker processes");
+        self.optional(
+            "processes",
+            i64::from(processes).into(),
+            is_default,
+            "uWSGI's worker processes",
+        );
         let is_default = threads == defaults::THREADS;
-        self.optional("threads", i64::from(threads).into(), is_default, "threads in each");
+        self.optional(
+            "threads",
+            i64::from(threads).into(),
+            is_default,
+            "threads in each",
+        );
         match &backend.paths {
             Some(paths) => self.key("paths", strings(paths), "URL prefixes that go to Django"),
             None => {
                 self.line("# paths = [\"/api/\", \"/admin/\"]  # URL prefixes that go to Django; default: Django's own")
             }
         }
-        self.optional("migrate", backend.migrate.into(), backend.migrate, "apply migrations");
-        self.optional("collectstatic", backend.collectstatic.into(), backend.collectstatic, "collect static files");
+        self.optional(
+            "migrate",
+            backend.migrate.into(),
+            backend.migrate,
+            "apply migrations",
+        );
+        self.optional(
+            "collectstatic",
+            backend.collectstatic.into(),
+            backend.collectstatic,
+            "collect static files",
+        );
         self.duration(
             "install_timeout",
             backend.install_timeout,
@@ -149,23 +181,59 @@ impl File {
             "to have run so long counts as started",
         );
         let is_default = worker.singleton == is_singleton(&worker.command);
-        self.optional("singleton", worker.singleton.into(), is_default, "never two at once");
+        self.optional(
+            "singleton",
+            worker.singleton.into(),
+            is_default,
+            "never two at once",
+        );
     }
 
     fn rest(&mut self, settings: &Settings) {
-        self.section("shared", "not in git, kept on the server, linked into each release");
-        self.key("files", strings(&settings.shared.files), "must be there before a deploy");
+        self.section(
+            "shared",
+            "not in git, kept on the server, linked into each release",
+        );
+        self.key(
+            "files",
+            strings(&settings.shared.files),
+            "must be there before a deploy",
+        );
         self.key("dirs", strings(&settings.shared.dirs), "made when missing");
         self.section("env", "the app's environment, set with `landfall env set`");
-        self.key("required", strings(&settings.required_env), "the app cannot run without these");
+        self.key(
+            "required",
+            strings(&settings.required_env),
+            "the app cannot run without these",
+        );
         self.section("gate", "the app's own checks, before anything goes live");
         let run: Vec<String> = settings.gate.run.iter().map(|words| join(words)).collect();
-        self.optional("run", strings(&run), run.is_empty(), "commands, run at the repository's root");
-        self.duration("timeout", settings.gate.timeout, defaults::GATE_TIMEOUT, "the longest that each may take");
+        self.optional(
+            "run",
+            strings(&run),
+            run.is_empty(),
+            "commands, run at the repository's root",
+        );
+        self.duration(
+            "timeout",
+            settings.gate.timeout,
+            defaults::GATE_TIMEOUT,
+            "the longest that each may take",
+        );
         self.section("health", "how the new release is asked whether it works");
         let (health, path) = (&settings.health, settings.health.path.as_str());
-        self.optional("path", string(path), !health.named, "must answer with a status below 400");
-        self.duration("timeout", health.timeout, defaults::HEALTH_TIMEOUT, "the longest until it does");
+        self.optional(
+            "path",
+            string(path),
+            !health.named,
+            "must answer with a status below 400",
+        );
+        self.duration(
+            "timeout",
+            health.timeout,
+            defaults::HEALTH_TIMEOUT,
+            "the longest until it does",
+        );
     }
 
     fn command(&mut self, name: &str, words: &[String], comment: &str) {
@@ -190,7 +258,9 @@ fn strings<T: AsRef<str>>(items: &[T]) -> Value {
 fn requirement_files(python: &PythonPackages) -> Vec<String> {
     let one = |dir: &RepoPath, name: &str| vec![in_folder(dir.as_str(), name)];
     match python {
-        PythonPackages::Requirements { files, .. } => files.iter().map(ToString::to_string).collect(),
+        PythonPackages::Requirements { files, .. } => {
+            files.iter().map(ToString::to_string).collect()
+        }
         PythonPackages::Uv { dir } => one(dir, "uv.lock"),
         PythonPackages::Poetry { dir } => one(dir, "poetry.lock"),
         PythonPackages::Pipenv { dir, locked: true } => one(dir, "Pipfile.lock"),
@@ -202,11 +272,19 @@ fn requirement_files(python: &PythonPackages) -> Vec<String> {
 /// `to` as seen from `from`: `../api/static`.
 fn relative(from: &RepoPath, to: &RepoPath) -> String {
     let parts = |path: &RepoPath| -> Vec<String> {
-        path.as_str().split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        path.as_str()
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
     };
     let (from, to) = (parts(from), parts(to));
     let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
     let up = std::iter::repeat_n("..".to_owned(), from.len() - common);
     let path: Vec<String> = up.chain(to[common..].iter().cloned()).collect();
-    if path.is_empty() { ".".into() } else { path.join("/") }
+    if path.is_empty() {
+        ".".into()
+    } else {
+        path.join("/")
+    }
 }

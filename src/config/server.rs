@@ -86,7 +86,10 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
         return wrong("home", "the path is not absolute");
     }
     if settings.keep_releases == 0 {
-        return wrong("keep_releases", "at least 1, or there is nothing to roll back to");
+        return wrong(
+            "keep_releases",
+            "at least 1, or there is nothing to roll back to",
+        );
     }
     if !(1..=10_000).contains(&settings.max_upload_mb) {
         return wrong("max_upload_mb", "from 1 to 10000");
@@ -96,43 +99,94 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
 
 /// The file as `landfall app create` writes it; [`parse`] gives the same settings again.
 pub fn render(settings: &AppSettings) -> String {
-    let domains = settings.domains.iter().map(|domain| string(domain.as_str()));
-    let mut text =
-        format!("# The server's settings of {}. landfall.toml in its repository has the rest.\n", settings.name);
+    let domains = settings
+        .domains
+        .iter()
+        .map(|domain| string(domain.as_str()));
+    let mut text = format!(
+        "# The server's settings of {}. landfall.toml in its repository has the rest.\n",
+        settings.name
+    );
     let mut key = |comment: &str, name: &str, value: Value| {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n# {comment}\n{name} = {value}\n");
     };
     let home = settings.home.to_string_lossy();
-    let AppSettings { name, branch, listen, .. } = settings;
-    key("The app's name; this file is called after it.", "name", string(name.as_str()));
-    key("Its home: repository, releases, shared files, logs.", "home", string(&home));
-    key("The branch that deploys.", "branch", string(branch.as_str()));
+    let AppSettings {
+        name,
+        branch,
+        listen,
+        ..
+    } = settings;
+    key(
+        "The app's name; this file is called after it.",
+        "name",
+        string(name.as_str()),
+    );
+    key(
+        "Its home: repository, releases, shared files, logs.",
+        "home",
+        string(&home),
+    );
+    key(
+        "The branch that deploys.",
+        "branch",
+        string(branch.as_str()),
+    );
     key(
         "The host names the site answers to; its URL is made of the first.",
         "domains",
         Value::Array(domains.collect()),
     );
-    key("Where nginx listens in user mode.", "listen", string(&listen.to_string()));
+    key(
+        "Where nginx listens in user mode.",
+        "listen",
+        string(&listen.to_string()),
+    );
     key(
         "A push to another branch is accepted (and not deployed), or refused.",
         "accept_other_branches",
         settings.accept_other_branches.into(),
     );
-    key("A push may rewrite the deployed branch.", "allow_force_push", settings.allow_force_push.into());
-    key("`git push -o skip-gate` is allowed.", "allow_skip_gate", settings.allow_skip_gate.into());
+    key(
+        "A push may rewrite the deployed branch.",
+        "allow_force_push",
+        settings.allow_force_push.into(),
+    );
+    key(
+        "`git push -o skip-gate` is allowed.",
+        "allow_skip_gate",
+        settings.allow_skip_gate.into(),
+    );
     let keep = i64::try_from(settings.keep_releases).unwrap_or(i64::MAX);
-    key("Good releases kept besides the live one.", "keep_releases", keep.into());
-    key("The largest request body nginx takes, in MiB.", "max_upload_mb", i64::from(settings.max_upload_mb).into());
-    let paths = |paths: &[RepoPath]| Value::Array(paths.iter().map(|path| string(path.as_str())).collect());
+    key(
+        "Good releases kept besides the live one.",
+        "keep_releases",
+        keep.into(),
+    );
+    key(
+        "The largest request body nginx takes, in MiB.",
+        "max_upload_mb",
+        i64::from(settings.max_upload_mb).into(),
+    );
+    let paths =
+        |paths: &[RepoPath]| Value::Array(paths.iter().map(|path| string(path.as_str())).collect());
     key(
         "Files shared besides those landfall.toml names (landfall shared add).",
         "shared_files",
         paths(&settings.shared_files),
     );
-    key("Folders shared besides those landfall.toml names.", "shared_dirs", paths(&settings.shared_dirs));
+    key(
+        "Folders shared besides those landfall.toml names.",
+        "shared_dirs",
+        paths(&settings.shared_dirs),
+    );
     if let Some(path) = &settings.path {
-        key("The PATH of everything that is run for the app.", "path", string(path));
+        key(
+            "The PATH of everything that is run for the app.",
+            "path",
+            string(path),
+        );
     }
     text
 }
@@ -146,15 +200,17 @@ mod tests {
     use super::*;
     use crate::base::hint::Hint;
 
-    const FULL: &str =
-        "name = \"notes\"\nhome = \"/srv/landfall/notes\"\nbranch = \"master\"\nlisten = \"127.0.0.1:8080\"\n";
+    const FULL: &str = "name = \"notes\"\nhome = \"/srv/landfall/notes\"\nbranch = \"master\"\nlisten = \"127.0.0.1:8080\"\n";
 
     #[test]
     fn what_is_written_is_read_again() {
         let mut settings = parse(FULL, "notes.toml").unwrap();
         assert_eq!((settings.keep_releases, settings.max_upload_mb), (5, 25));
         assert_eq!(parse(&render(&settings), "notes.toml").unwrap(), settings);
-        settings.domains = vec!["example.org".parse().unwrap(), "www.example.org".parse().unwrap()];
+        settings.domains = vec![
+            "example.org".parse().unwrap(),
+            "www.example.org".parse().unwrap(),
+        ];
         settings.home = "/srv/a \"b\"".into();
         settings.allow_force_push = false;
         assert_eq!(parse(&render(&settings), "notes.toml").unwrap(), settings);
@@ -163,7 +219,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, message, hint) in [
-            ("domain = []\n", "notes.toml:5: unknown key `domain`", "did you mean `domains`?"),
+            (
+                "domain = []\n",
+                "notes.toml:5: unknown key `domain`",
+                "did you mean `domains`?",
+            ),
             (
                 "domains = [\"a b\"]\n",
                 "notes.toml:5: `domains`: `a b` is not a valid domain: letters, digits, `-` and `.`, at most 253, each label at most 63",
@@ -174,16 +234,29 @@ mod tests {
                 "notes.toml:5: `keep_releases`: at least 1, or there is nothing to roll back to",
                 "",
             ),
-            ("keep_releases = -1\n", "notes.toml:5: `keep_releases`: invalid value: integer `-1`, expected usize", ""),
+            (
+                "keep_releases = -1\n",
+                "notes.toml:5: `keep_releases`: invalid value: integer `-1`, expected usize",
+                "",
+            ),
         ] {
             let error = parse(&format!("{FULL}{text}"), "notes.toml").unwrap_err();
-            assert_eq!((error.to_string().as_str(), error.hints().join("")), (message, hint.to_owned()));
+            assert_eq!(
+                (error.to_string().as_str(), error.hints().join("")),
+                (message, hint.to_owned())
+            );
         }
         let error = parse(&FULL.replace("/srv", "srv"), "notes.toml").unwrap_err();
-        assert_eq!(error.to_string(), "notes.toml:2: `home`: the path is not absolute");
+        assert_eq!(
+            error.to_string(),
+            "notes.toml:2: `home`: the path is not absolute"
+        );
         let error = parse("name = \"a\"\n", "notes.toml").unwrap_err();
         assert_eq!(error.to_string(), "notes.toml:1: `home` is missing");
         let error = parse("name = \n", "notes.toml").unwrap_err();
-        assert_eq!(error.to_string(), "notes.toml:1: string values must be quoted, expected literal string");
+        assert_eq!(
+            error.to_string(),
+            "notes.toml:1: string values must be quoted, expected literal string"
+        );
     }
 }

@@ -35,7 +35,9 @@ pub trait Tree {
 
     /// There is a file of this path.
     fn has(&self, path: &str) -> bool {
-        self.files().binary_search_by(|file| file.as_str().cmp(path)).is_ok()
+        self.files()
+            .binary_search_by(|file| file.as_str().cmp(path))
+            .is_ok()
     }
 
     /// There is a file below this folder; the root (`""`) counts if there is any.
@@ -50,7 +52,11 @@ pub trait Tree {
         }
         let prefix = format!("{folder}/");
         let start = self.files().partition_point(|file| *file < prefix);
-        Box::new(self.files()[start..].iter().take_while(move |file| file.starts_with(&prefix)))
+        Box::new(
+            self.files()[start..]
+                .iter()
+                .take_while(move |file| file.starts_with(&prefix)),
+        )
     }
 
     /// A file's text: UTF-8, or UTF-16 with its byte order mark; what is neither is replaced.
@@ -61,7 +67,11 @@ pub trait Tree {
 
 /// `name` in `folder`, where the root is `""`.
 pub fn in_folder(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 /// The folder a path lies in; `""` is the root.
@@ -87,7 +97,10 @@ pub fn is_installed(path: &str) -> bool {
 /// Text of unknown encoding: Windows tools write UTF-16 and byte order marks.
 fn decode(bytes: &[u8]) -> String {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| unit([pair[0], pair[1]]))
+            .collect();
         String::from_utf16_lossy(&units)
     };
     match bytes {
@@ -109,7 +122,10 @@ pub struct WorkTree {
 impl WorkTree {
     /// Lists the folder.
     pub fn open(root: &Path) -> Result<Self, FsError> {
-        let mut tree = Self { root: root.to_owned(), files: Vec::new() };
+        let mut tree = Self {
+            root: root.to_owned(),
+            files: Vec::new(),
+        };
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
             for path in fs::list(&root.join(&folder))? {
@@ -148,7 +164,9 @@ impl Tree for WorkTree {
         }
         let path = self.root.join(path);
         let size = path.symlink_metadata().ok()?.len();
-        (size <= LARGEST_READ).then(|| fs::read_bytes(&path).ok()).flatten()
+        (size <= LARGEST_READ)
+            .then(|| fs::read_bytes(&path).ok())
+            .flatten()
     }
 }
 
@@ -162,7 +180,9 @@ pub struct MemoryTree {
 impl MemoryTree {
     /// From paths and contents.
     pub fn new(files: &[(&str, &str)]) -> Self {
-        files.iter().fold(Self::default(), |tree, (path, text)| tree.with(path, text.as_bytes()))
+        files.iter().fold(Self::default(), |tree, (path, text)| {
+            tree.with(path, text.as_bytes())
+        })
     }
 
     /// Adds a file, or replaces one.
@@ -199,9 +219,13 @@ mod tests {
 
     #[test]
     fn text_of_windows_tools_is_read() {
-        let utf16: Vec<u8> =
-            [0xff, 0xfe].into_iter().chain("Django==4.2".encode_utf16().flat_map(u16::to_le_bytes)).collect();
-        let tree = MemoryTree::default().with("a", &utf16).with("b", b"\xef\xbb\xbfDjango");
+        let utf16: Vec<u8> = [0xff, 0xfe]
+            .into_iter()
+            .chain("Django==4.2".encode_utf16().flat_map(u16::to_le_bytes))
+            .collect();
+        let tree = MemoryTree::default()
+            .with("a", &utf16)
+            .with("b", b"\xef\xbb\xbfDjango");
         assert_eq!(tree.text("a").unwrap(), "Django==4.2");
         assert_eq!(tree.text("b").unwrap(), "Django");
         assert_eq!(tree.text("c"), None);

@@ -69,31 +69,46 @@ trait Tried<T> {
 
 impl<T> Tried<T> for Result<T, git2::Error> {
     fn tried(self, what: impl FnOnce() -> String) -> Result<T, GitError> {
-        self.map_err(|source| GitError::Failed { what: what(), source })
+        self.map_err(|source| GitError::Failed {
+            what: what(),
+            source,
+        })
     }
 }
 
 impl Repo {
     /// Opens the bare repository at `path`. `GIT_*` variables are not read.
     pub fn open(path: &Path) -> Result<Self, GitError> {
-        let inner = git2::Repository::open_ext(path, git2::RepositoryOpenFlags::NO_SEARCH, std::iter::empty::<&Path>())
-            .map_err(|source| GitError::Open { path: path.display().to_string(), source })?;
+        let inner = git2::Repository::open_ext(
+            path,
+            git2::RepositoryOpenFlags::NO_SEARCH,
+            std::iter::empty::<&Path>(),
+        )
+        .map_err(|source| GitError::Open {
+            path: path.display().to_string(),
+            source,
+        })?;
         Ok(Self { inner })
     }
 
     /// Opens the repository that `path` lies in, as git does for a work tree.
     pub fn discover(path: &Path) -> Result<Self, GitError> {
-        let inner = git2::Repository::discover(path)
-            .map_err(|source| GitError::Open { path: path.display().to_string(), source })?;
+        let inner = git2::Repository::discover(path).map_err(|source| GitError::Open {
+            path: path.display().to_string(),
+            source,
+        })?;
         Ok(Self { inner })
     }
 
     /// Makes a bare repository whose HEAD is `branch`, and that takes push options.
     pub fn init_bare(path: &Path, branch: &BranchName) -> Result<Self, GitError> {
         let mut options = git2::RepositoryInitOptions::new();
-        options.bare(true).external_template(false).initial_head(branch.as_str());
-        let inner =
-            git2::Repository::init_opts(path, &options).tried(|| format!("make the repository {}", path.display()))?;
+        options
+            .bare(true)
+            .external_template(false)
+            .initial_head(branch.as_str());
+        let inner = git2::Repository::init_opts(path, &options)
+            .tried(|| format!("make the repository {}", path.display()))?;
         let repo = Self { inner };
         repo.set_config("receive.advertisePushOptions", "true")?;
         Ok(repo)
@@ -121,7 +136,8 @@ impl Repo {
 
 /// The id git would give to a blob with this content; the hash under all our cache keys.
 pub fn hash(content: &[u8]) -> ObjectId {
-    git2::Oid::hash_object(git2::ObjectType::Blob, content).map_or_else(|_| ObjectId::zero(), |oid| from_oid(&oid))
+    git2::Oid::hash_object(git2::ObjectType::Blob, content)
+        .map_or_else(|_| ObjectId::zero(), |oid| from_oid(&oid))
 }
 
 fn from_oid(oid: &git2::Oid) -> ObjectId {

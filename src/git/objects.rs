@@ -57,9 +57,15 @@ impl Repo {
 
     /// Reads a commit; an annotated tag is followed to its commit.
     pub fn commit(&self, id: &ObjectId) -> Result<Commit, GitError> {
-        let object = self.inner.find_object(to_oid(id)?, None).tried(|| format!("read the object {id}"))?;
-        let commit = object.peel_to_commit().map_err(|_| GitError::UnknownRevision(id.to_string()))?;
-        let subject = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
+        let object = self
+            .inner
+            .find_object(to_oid(id)?, None)
+            .tried(|| format!("read the object {id}"))?;
+        let commit = object
+            .peel_to_commit()
+            .map_err(|_| GitError::UnknownRevision(id.to_string()))?;
+        let subject =
+            String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
         let author = String::from_utf8_lossy(commit.author().name_bytes()).into_owned();
         Ok(Commit {
             id: from_oid(&commit.id()),
@@ -81,44 +87,72 @@ impl Repo {
 
     /// The entries of a tree, in git's order.
     pub fn entries(&self, tree: &ObjectId) -> Result<Vec<Entry>, GitError> {
-        let tree_object = self.inner.find_tree(to_oid(tree)?).tried(|| format!("read the tree {tree}"))?;
+        let tree_object = self
+            .inner
+            .find_tree(to_oid(tree)?)
+            .tried(|| format!("read the tree {tree}"))?;
         Ok(tree_object
             .iter()
             .filter_map(|entry| {
                 let kind = kind_of(entry.filemode(), entry.kind())?;
-                Some(Entry { name: entry.name_bytes().to_vec(), kind, id: from_oid(&entry.id()) })
+                Some(Entry {
+                    name: entry.name_bytes().to_vec(),
+                    kind,
+                    id: from_oid(&entry.id()),
+                })
             })
             .collect())
     }
 
     /// What lies at `path` in `tree`.
-    pub fn entry_at(&self, tree: &ObjectId, path: &RepoPath) -> Result<Option<(EntryKind, ObjectId)>, GitError> {
+    pub fn entry_at(
+        &self,
+        tree: &ObjectId,
+        path: &RepoPath,
+    ) -> Result<Option<(EntryKind, ObjectId)>, GitError> {
         if path.is_root() {
             return Ok(Some((EntryKind::Tree, tree.clone())));
         }
-        let tree_object = self.inner.find_tree(to_oid(tree)?).tried(|| format!("read the tree {tree}"))?;
+        let tree_object = self
+            .inner
+            .find_tree(to_oid(tree)?)
+            .tried(|| format!("read the tree {tree}"))?;
         match tree_object.get_path(std::path::Path::new(path.as_str())) {
-            Ok(entry) => Ok(kind_of(entry.filemode(), entry.kind()).map(|kind| (kind, from_oid(&entry.id())))),
+            Ok(entry) => {
+                Ok(kind_of(entry.filemode(), entry.kind())
+                    .map(|kind| (kind, from_oid(&entry.id()))))
+            }
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(source) => Err(GitError::Failed { what: format!("look up {path}"), source }),
+            Err(source) => Err(GitError::Failed {
+                what: format!("look up {path}"),
+                source,
+            }),
         }
     }
 
     /// A blob's size in bytes, without reading it.
     pub fn blob_size(&self, id: &ObjectId) -> Result<usize, GitError> {
         let odb = self.inner.odb().tried(|| "open the object store".into())?;
-        odb.read_header(to_oid(id)?).map(|(size, _)| size).tried(|| format!("read the object {id}"))
+        odb.read_header(to_oid(id)?)
+            .map(|(size, _)| size)
+            .tried(|| format!("read the object {id}"))
     }
 
     /// A blob's content.
     pub fn blob(&self, id: &ObjectId) -> Result<Vec<u8>, GitError> {
         let odb = self.inner.odb().tried(|| "open the object store".into())?;
-        odb.read(to_oid(id)?).map(|object| object.data().to_vec()).tried(|| format!("read the object {id}"))
+        odb.read(to_oid(id)?)
+            .map(|object| object.data().to_vec())
+            .tried(|| format!("read the object {id}"))
     }
 
     /// Calls `visit` with the path (bytes, `/` between its parts) and entry of everything below `tree` but folders
     /// themselves, parents first, in git's order.
-    pub fn walk(&self, tree: &ObjectId, visit: &mut dyn FnMut(&[u8], &Entry)) -> Result<(), GitError> {
+    pub fn walk(
+        &self,
+        tree: &ObjectId,
+        visit: &mut dyn FnMut(&[u8], &Entry),
+    ) -> Result<(), GitError> {
         let mut folders = vec![(Vec::new(), tree.clone())];
         while let Some((prefix, id)) = folders.pop() {
             for entry in self.entries(&id)? {
@@ -137,7 +171,11 @@ impl Repo {
 
     /// How many files differ between two trees.
     pub fn changed_files(&self, old: &ObjectId, new: &ObjectId) -> Result<usize, GitError> {
-        let tree = |id: &ObjectId| self.inner.find_tree(to_oid(id)?).tried(|| format!("read the tree {id}"));
+        let tree = |id: &ObjectId| {
+            self.inner
+                .find_tree(to_oid(id)?)
+                .tried(|| format!("read the tree {id}"))
+        };
         let (old, new) = (tree(old)?, tree(new)?);
         let mut options = git2::DiffOptions::new();
         options.skip_binary_check(true).include_typechange(true);

@@ -25,14 +25,19 @@ impl Repo {
         match self.inner.refname_to_id(name.as_str()) {
             Ok(oid) => Ok(Some(from_oid(&oid))),
             Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
-            Err(source) => Err(GitError::Failed { what: format!("read {name}"), source }),
+            Err(source) => Err(GitError::Failed {
+                what: format!("read {name}"),
+                source,
+            }),
         }
     }
 
     /// Changes a ref, if it still has the old value.
     pub fn change_ref(&self, change: &RefChange, reason: &str) -> Result<(), GitError> {
         let name = change.name.as_str();
-        let now = self.ref_target(&change.name)?.unwrap_or_else(ObjectId::zero);
+        let now = self
+            .ref_target(&change.name)?
+            .unwrap_or_else(ObjectId::zero);
         if now != change.old {
             return Err(GitError::RefMoved(name.to_owned()));
         }
@@ -47,22 +52,38 @@ impl Repo {
         let result = if change.old.is_zero() {
             self.inner.reference(name, new, false, reason)
         } else {
-            self.inner.reference_matching(name, new, true, to_oid(&change.old)?, reason)
+            self.inner
+                .reference_matching(name, new, true, to_oid(&change.old)?, reason)
         };
         match result {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.code(), git2::ErrorCode::Modified | git2::ErrorCode::Exists) => {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    git2::ErrorCode::Modified | git2::ErrorCode::Exists
+                ) =>
+            {
                 Err(GitError::RefMoved(name.to_owned()))
             }
-            Err(source) => Err(GitError::Failed { what: format!("change {name}"), source }),
+            Err(source) => Err(GitError::Failed {
+                what: format!("change {name}"),
+                source,
+            }),
         }
     }
 
     /// The names of all branches, sorted.
     pub fn branches(&self) -> Result<Vec<String>, GitError> {
-        let branches = self.inner.branches(Some(git2::BranchType::Local)).tried(|| "list branches".into())?;
+        let branches = self
+            .inner
+            .branches(Some(git2::BranchType::Local))
+            .tried(|| "list branches".into())?;
         let mut names: Vec<String> = branches
-            .filter_map(|branch| branch.ok().and_then(|(branch, _)| branch.name().ok().flatten().map(str::to_owned)))
+            .filter_map(|branch| {
+                branch
+                    .ok()
+                    .and_then(|(branch, _)| branch.name().ok().flatten().map(str::to_owned))
+            })
             .collect();
         names.sort();
         Ok(names)

@@ -46,15 +46,20 @@ fn ends_with_vite_hash(stem: &str) -> bool {
         return false;
     };
     separator == "-"
-        && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        && hash.bytes().any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        && hash
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && hash
+            .bytes()
+            .any(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
 /// At least eight letters and digits (and what base64url adds), with a digit or an inner capital among them.
 fn looks_like_hash(word: &str) -> bool {
     word.len() >= 8
         && word.bytes().all(|b| b.is_ascii_alphanumeric())
-        && (word.bytes().any(|b| b.is_ascii_digit()) || word.bytes().skip(1).any(|b| b.is_ascii_uppercase()))
+        && (word.bytes().any(|b| b.is_ascii_digit())
+            || word.bytes().skip(1).any(|b| b.is_ascii_uppercase()))
 }
 
 /// Removes assets older than [`KEEP`] that the given releases do not have; gives how many.
@@ -63,7 +68,11 @@ pub fn prune(home: &Home, releases: &[ReleaseDir], now: u64) -> Result<usize, Fs
     for file in fs::files_below(&home.assets())? {
         let path = home.assets().join(&file);
         let age = now.saturating_sub(fs::modified_unix(&path)?);
-        if age > KEEP.as_secs() && !releases.iter().any(|release| release.public().join(&file).exists()) {
+        if age > KEEP.as_secs()
+            && !releases
+                .iter()
+                .any(|release| release.public().join(&file).exists())
+        {
             fs::remove_file(&path)?;
             removed += 1;
         }
@@ -86,7 +95,13 @@ mod tests {
         ] {
             assert!(is_hashed(Path::new(hashed)), "{hashed}");
         }
-        for plain in ["index.html", "favicon.ico", "robots.txt", "img/background-photo.png", "js/jquery.min.js"] {
+        for plain in [
+            "index.html",
+            "favicon.ico",
+            "robots.txt",
+            "img/background-photo.png",
+            "js/jquery.min.js",
+        ] {
             assert!(!is_hashed(Path::new(plain)), "{plain}");
         }
     }

@@ -46,7 +46,9 @@ pub struct KeyBuilder {
 impl KeyBuilder {
     /// `what` names the kind of entry and the version of its recipe.
     pub fn new(what: &str) -> Self {
-        Self { text: format!("{what}\n") }
+        Self {
+            text: format!("{what}\n"),
+        }
     }
 
     /// Adds a named fact.
@@ -98,7 +100,10 @@ pub fn discard(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<(), FsError>
 pub fn entries(home: &Home, shelf: Shelf) -> Result<Vec<(ObjectId, u64)>, FsError> {
     let mut entries = Vec::new();
     for path in fs::list(&home.cache().join(shelf.folder()))? {
-        let Some(key) = path.file_name().and_then(|name| name.to_str()?.parse().ok()) else {
+        let Some(key) = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok())
+        else {
             continue;
         };
         let marker = path.join(COMPLETE);
@@ -133,7 +138,10 @@ mod tests {
         complete(&entry).unwrap();
         assert_eq!(find(&home, Shelf::Venv, &key), Some(entry));
         begin(&home, Shelf::Venv, &key).unwrap();
-        assert!(find(&home, Shelf::Venv, &key).is_none(), "a rebuilt entry is not whole until it says so");
+        assert!(
+            find(&home, Shelf::Venv, &key).is_none(),
+            "a rebuilt entry is not whole until it says so"
+        );
     }
 
     #[test]

@@ -49,7 +49,10 @@ impl Home {
 
     /// One release.
     pub fn release(&self, id: ReleaseId) -> ReleaseDir {
-        ReleaseDir { root: self.releases().join(id.to_string()), id }
+        ReleaseDir {
+            root: self.releases().join(id.to_string()),
+            id,
+        }
     }
 
     /// The link to the live release.

@@ -45,7 +45,12 @@ impl Holder {
     /// `the deploy of a1b2c3d by ana, running for 12s`.
     pub fn describe(&self, now: u64) -> String {
         let age = Duration::from_secs(now.saturating_sub(self.since));
-        format!("the {} by {}, running for {}", self.what, self.who, span(age))
+        format!(
+            "the {} by {}, running for {}",
+            self.what,
+            self.who,
+            span(age)
+        )
     }
 }
 
@@ -71,7 +76,11 @@ impl Hint for LockError {
     }
 
     fn kind(&self) -> Kind {
-        if matches!(self, Self::Held(_)) { Kind::Busy } else { Kind::Failed }
+        if matches!(self, Self::Held(_)) {
+            Kind::Busy
+        } else {
+            Kind::Failed
+        }
     }
 }
 
@@ -89,7 +98,8 @@ pub fn acquire(
         match try_lock(&home.lock())? {
             Attempt::Taken(mut lock) => {
                 let text = serde_json::to_string(holder).unwrap_or_default();
-                lock.describe(&text).map_err(|source| FsError::new("write", &home.lock(), source))?;
+                lock.describe(&text)
+                    .map_err(|source| FsError::new("write", &home.lock(), source))?;
                 return Ok(lock);
             }
             Attempt::HeldBy(text) => {
@@ -119,5 +129,8 @@ pub fn holder(home: &Home, host: &Host) -> Result<Option<String>, FsError> {
 }
 
 fn describe(text: &str, now: u64) -> String {
-    serde_json::from_str::<Holder>(text).map_or_else(|_| "a run that just began".into(), |holder| holder.describe(now))
+    serde_json::from_str::<Holder>(text).map_or_else(
+        |_| "a run that just began".into(),
+        |holder| holder.describe(now),
+    )
 }

@@ -58,7 +58,9 @@ impl Processes {
 
     /// The processes besides web.
     pub fn workers(&self) -> impl Iterator<Item = (&ProcessName, &Process)> {
-        self.processes.iter().filter(|(name, _)| name.as_str() != WEB)
+        self.processes
+            .iter()
+            .filter(|(name, _)| name.as_str() != WEB)
     }
 
     /// Reads a release's file.
@@ -78,7 +80,9 @@ impl Processes {
 /// Takes a program's name apart: `celery-41.2` is the process `celery` of release 41.
 pub fn parse_program(program: &str) -> Option<(&str, ReleaseId)> {
     let (process, release) = program.rsplit_once('-')?;
-    let number = release.split_once('.').map_or(release, |(number, _)| number);
+    let number = release
+        .split_once('.')
+        .map_or(release, |(number, _)| number);
     Some((process, number.parse().ok()?))
 }
 
@@ -88,11 +92,20 @@ mod tests {
 
     #[test]
     fn program_names_say_process_and_release() {
-        let mut processes = Processes { start: 1, processes: BTreeMap::new() };
+        let mut processes = Processes {
+            start: 1,
+            processes: BTreeMap::new(),
+        };
         assert_eq!(processes.program("web", ReleaseId(42)), "web-42");
         processes.start = 2;
-        assert_eq!(processes.program("celery-high", ReleaseId(41)), "celery-high-41.2");
-        assert_eq!(parse_program("celery-high-41.2"), Some(("celery-high", ReleaseId(41))));
+        assert_eq!(
+            processes.program("celery-high", ReleaseId(41)),
+            "celery-high-41.2"
+        );
+        assert_eq!(
+            parse_program("celery-high-41.2"),
+            Some(("celery-high", ReleaseId(41)))
+        );
         assert_eq!(parse_program("nginx"), None);
     }
 }

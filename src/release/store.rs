@@ -41,7 +41,11 @@ impl Hint for StoreError {
     }
 
     fn kind(&self) -> Kind {
-        if matches!(self, Self::NoSuchRelease(_)) { Kind::NotFound } else { Kind::Failed }
+        if matches!(self, Self::NoSuchRelease(_)) {
+            Kind::NotFound
+        } else {
+            Kind::Failed
+        }
     }
 }
 
@@ -58,8 +62,10 @@ pub fn live_record(home: &Home) -> Result<Option<Record>, StoreError> {
 
 /// All release folders, oldest first, whether or not their record can be read.
 pub fn numbers(home: &Home) -> Result<Vec<ReleaseId>, StoreError> {
-    let mut numbers: Vec<ReleaseId> =
-        fs::list(&home.releases())?.iter().filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect();
+    let mut numbers: Vec<ReleaseId> = fs::list(&home.releases())?
+        .iter()
+        .filter_map(|path| path.file_name()?.to_str()?.parse().ok())
+        .collect();
     numbers.sort();
     Ok(numbers)
 }
@@ -67,7 +73,10 @@ pub fn numbers(home: &Home) -> Result<Vec<ReleaseId>, StoreError> {
 /// The records of all releases, oldest first; one that cannot be read is left out.
 pub fn records(home: &Home) -> Result<Vec<Record>, StoreError> {
     let live = live(home)?;
-    let mut records: Vec<Record> = numbers(home)?.into_iter().filter_map(|id| read(&home.release(id)).ok()).collect();
+    let mut records: Vec<Record> = numbers(home)?
+        .into_iter()
+        .filter_map(|id| read(&home.release(id)).ok())
+        .collect();
     for record in &mut records {
         // The link is the truth; a power cut may have come between the rename and the record.
         if Some(record.release) == live {
@@ -82,8 +91,14 @@ pub fn records(home: &Home) -> Result<Vec<Record>, StoreError> {
 /// The number of the next release: above every release and every deploy's log, so that no number comes twice.
 pub fn next_number(home: &Home) -> Result<ReleaseId, StoreError> {
     let logs = fs::list(&home.deploy_logs())?;
-    let logged = logs.iter().filter_map(|path| path.file_stem()?.to_str()?.parse::<ReleaseId>().ok());
-    let highest = numbers(home)?.into_iter().chain(logged).max().map_or(0, |id| id.0);
+    let logged = logs
+        .iter()
+        .filter_map(|path| path.file_stem()?.to_str()?.parse::<ReleaseId>().ok());
+    let highest = numbers(home)?
+        .into_iter()
+        .chain(logged)
+        .max()
+        .map_or(0, |id| id.0);
     Ok(ReleaseId(highest + 1))
 }
 
@@ -111,8 +126,10 @@ pub fn update(dir: &ReleaseDir, change: impl FnOnce(&mut Record)) -> Result<Reco
 /// The releases a rollback may go to, newest first: good ones, made before the live one or live before it.
 pub fn rollback_targets(home: &Home) -> Result<Vec<Record>, StoreError> {
     let live = live(home)?;
-    let mut targets: Vec<Record> =
-        records(home)?.into_iter().filter(|record| Some(record.release) != live && record.state.is_good()).collect();
+    let mut targets: Vec<Record> = records(home)?
+        .into_iter()
+        .filter(|record| Some(record.release) != live && record.state.is_good())
+        .collect();
     targets.sort_by_key(|record| std::cmp::Reverse((record.live_at, record.release)));
     Ok(targets)
 }

@@ -27,7 +27,10 @@ pub struct Events {
 impl Events {
     /// Events that go nowhere yet.
     pub fn new(redactor: Redactor) -> Self {
-        Self { sinks: Mutex::new(Vec::new()), redactor }
+        Self {
+            sinks: Mutex::new(Vec::new()),
+            redactor,
+        }
     }
 
     /// Adds a display; it sees what comes from now on.
@@ -51,30 +54,46 @@ impl Events {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Sink>>> {
         // A display that panicked has lost its own state, not ours.
-        self.sinks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.sinks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Begins a stage; its clock runs from here.
     pub fn start(&self, stage: Stage) -> Running<'_> {
         tracing::debug!(stage = stage.name(), "start");
         self.emit(&Event::Started { stage });
-        Running { events: self, stage, since: Instant::now() }
+        Running {
+            events: self,
+            stage,
+            since: Instant::now(),
+        }
     }
 
     /// A remark between the stages' lines.
     pub fn note(&self, message: impl Into<String>) {
-        self.emit(&Event::Note { message: self.redactor.clean(&message.into()) });
+        self.emit(&Event::Note {
+            message: self.redactor.clean(&message.into()),
+        });
     }
 
     /// Says that something was put back, or could not be.
     pub fn undone(&self, what: impl Into<String>, result: Result<(), &dyn Hint>) {
         let error = result.err().map(|error| chain_of(error).join(": "));
-        self.emit(&Event::Undone { what: what.into(), error });
+        self.emit(&Event::Undone {
+            what: what.into(),
+            error,
+        });
     }
 
     /// Says that a stage failed.
     pub fn failed(&self, stage: Stage, error: &dyn Hint) {
-        let clean = |lines: Vec<String>| lines.iter().map(|line| self.redactor.clean(&without_escapes(line))).collect();
+        let clean = |lines: Vec<String>| {
+            lines
+                .iter()
+                .map(|line| self.redactor.clean(&without_escapes(line)))
+                .collect()
+        };
         self.emit(&Event::Failed {
             stage,
             error: clean(chain_of(error)),
@@ -85,7 +104,10 @@ impl Events {
 
     /// A line a tool printed during `stage`.
     pub fn line(&self, stage: Stage, text: &str) {
-        self.emit(&Event::Line { stage, text: self.redactor.clean(&without_escapes(text)) });
+        self.emit(&Event::Line {
+            stage,
+            text: self.redactor.clean(&without_escapes(text)),
+        });
     }
 
     /// Takes a tool's lines for `stage`.
@@ -97,7 +119,13 @@ impl Events {
 fn chain_of(error: &dyn Hint) -> Vec<String> {
     let head = error.to_string();
     let causes = error.source().map(chain).unwrap_or_default();
-    std::iter::once(head.clone()).chain(causes.into_iter().filter(|cause| !head.ends_with(cause.as_str()))).collect()
+    std::iter::once(head.clone())
+        .chain(
+            causes
+                .into_iter()
+                .filter(|cause| !head.ends_with(cause.as_str())),
+        )
+        .collect()
 }
 
 /// A stage under way.
@@ -111,13 +139,20 @@ pub struct Running<'a> {
 impl Running<'_> {
     /// What it is at, for long stages.
     pub fn progress(&self, message: impl Into<String>) {
-        self.events.emit(&Event::Progress { stage: self.stage, message: message.into() });
+        self.events.emit(&Event::Progress {
+            stage: self.stage,
+            message: message.into(),
+        });
     }
 
     /// The stage ended well.
     pub fn end(self, outcome: Outcome) {
         let elapsed = self.since.elapsed();
         tracing::debug!(stage = self.stage.name(), ms = elapsed.as_millis(), "end");
-        self.events.emit(&Event::Ended { stage: self.stage, outcome, elapsed });
+        self.events.emit(&Event::Ended {
+            stage: self.stage,
+            outcome,
+            elapsed,
+        });
     }
 }

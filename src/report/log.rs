@@ -27,7 +27,10 @@ impl DeployLog {
             .mode(0o600)
             .open(path)
             .map_err(|source| FsError::new("open", path, source))?;
-        Ok(Self { file, host: host.clone() })
+        Ok(Self {
+            file,
+            host: host.clone(),
+        })
     }
 
     fn write(&mut self, text: &str) {
@@ -40,16 +43,34 @@ impl DeployLog {
 impl Sink for DeployLog {
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Began { app, source, commit, subject } => {
-                self.write(&format!("landfall {} · {app} · {source} {commit} {subject:?}", env!("CARGO_PKG_VERSION")));
+            Event::Began {
+                app,
+                source,
+                commit,
+                subject,
+            } => {
+                self.write(&format!(
+                    "landfall {} · {app} · {source} {commit} {subject:?}",
+                    env!("CARGO_PKG_VERSION")
+                ));
             }
             Event::Waiting { holder } => self.write(&format!("waiting for {holder}")),
             Event::Started { stage } => self.write(&format!("[{}] begins", stage.name())),
             Event::Line { stage, text } => self.write(&format!("[{}] {text}", stage.name())),
-            Event::Progress { stage, message } => self.write(&format!("[{}] {message}", stage.name())),
+            Event::Progress { stage, message } => {
+                self.write(&format!("[{}] {message}", stage.name()))
+            }
             Event::Note { message } => self.write(message),
-            Event::Ended { stage, outcome, elapsed } => {
-                self.write(&format!("[{}] {}", stage.name(), stage_line(*stage, outcome, *elapsed).trim_start()));
+            Event::Ended {
+                stage,
+                outcome,
+                elapsed,
+            } => {
+                self.write(&format!(
+                    "[{}] {}",
+                    stage.name(),
+                    stage_line(*stage, outcome, *elapsed).trim_start()
+                ));
             }
             Event::Failed { .. } => {
                 for line in failure_lines(event) {
@@ -57,12 +78,21 @@ impl Sink for DeployLog {
                 }
             }
             Event::Undone { what, error } => {
-                self.write(
-                    &error.as_ref().map_or_else(|| format!("undone: {what}"), |e| format!("NOT undone: {what}: {e}")),
-                );
+                self.write(&error.as_ref().map_or_else(
+                    || format!("undone: {what}"),
+                    |e| format!("NOT undone: {what}: {e}"),
+                ));
             }
-            Event::Finished { url, commit, release, elapsed } => {
-                self.write(&format!("{url} is on {commit}, release {release}, after {}", seconds(*elapsed)));
+            Event::Finished {
+                url,
+                commit,
+                release,
+                elapsed,
+            } => {
+                self.write(&format!(
+                    "{url} is on {commit}, release {release}, after {}",
+                    seconds(*elapsed)
+                ));
             }
         }
     }

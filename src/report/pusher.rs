@@ -24,20 +24,38 @@ const WIDTH: usize = 60;
 
 /// One line of a stage that ended: `  checkout  214 files, 3 changed                     0.04s`.
 pub fn stage_line(stage: Stage, outcome: &Outcome, elapsed: Duration) -> String {
-    let mark = if matches!(outcome, Outcome::Warning { .. }) { "warning: " } else { "" };
-    let text = format!("  {:<9} {mark}{}", stage.name(), printable(outcome.message()));
+    let mark = if matches!(outcome, Outcome::Warning { .. }) {
+        "warning: "
+    } else {
+        ""
+    };
+    let text = format!(
+        "  {:<9} {mark}{}",
+        stage.name(),
+        printable(outcome.message())
+    );
     let padding = WIDTH.saturating_sub(text.chars().count()).max(1);
     format!("{text}{}{:>7}", " ".repeat(padding), seconds(elapsed))
 }
 
 /// The lines of a failure: stage and cause, the causes below it, the tool's own last lines, what to do.
 pub fn failure_lines(event: &Event) -> Vec<String> {
-    let Event::Failed { stage, error, output, hints } = event else {
+    let Event::Failed {
+        stage,
+        error,
+        output,
+        hints,
+    } = event
+    else {
         return Vec::new();
     };
     let mut lines = Vec::new();
     for (depth, message) in error.iter().enumerate() {
-        let head = if depth == 0 { format!("error: {}: ", stage.name()) } else { "  caused by: ".to_owned() };
+        let head = if depth == 0 {
+            format!("error: {}: ", stage.name())
+        } else {
+            "  caused by: ".to_owned()
+        };
         for (number, line) in message.lines().enumerate() {
             lines.push(if number == 0 {
                 format!("{head}{}", printable(line))
@@ -77,12 +95,22 @@ impl Pusher {
         let mut out = out;
         let writer = thread::spawn(move || {
             for text in queue {
-                if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+                if out
+                    .write_all(text.as_bytes())
+                    .and_then(|()| out.flush())
+                    .is_err()
+                {
                     break;
                 }
             }
         });
-        Self { lines: Some(lines), writer: Some(writer), style, running: Vec::new(), transient: false }
+        Self {
+            lines: Some(lines),
+            writer: Some(writer),
+            style,
+            running: Vec::new(),
+            transient: false,
+        }
     }
 
     fn send(&mut self, text: String) {
@@ -111,7 +139,11 @@ impl Pusher {
             Style::Terminal => self.print_transient(&line),
             Style::Piped => {
                 let now = Instant::now();
-                let Some((_, told)) = self.running.iter_mut().find(|(running, _)| *running == stage) else {
+                let Some((_, told)) = self
+                    .running
+                    .iter_mut()
+                    .find(|(running, _)| *running == stage)
+                else {
                     return;
                 };
                 if now.duration_since(*told) >= PIPED_PROGRESS {
@@ -126,8 +158,17 @@ impl Pusher {
 impl Sink for Pusher {
     fn take(&mut self, event: &Event) {
         match event {
-            Event::Began { app, source, commit, subject } => {
-                self.print(&format!("landfall · {app} · {source} {} \"{}\"", commit.short(), printable(subject)));
+            Event::Began {
+                app,
+                source,
+                commit,
+                subject,
+            } => {
+                self.print(&format!(
+                    "landfall · {app} · {source} {} \"{}\"",
+                    commit.short(),
+                    printable(subject)
+                ));
             }
             Event::Waiting { holder } => self.print(&format!("  waiting for {holder}")),
             Event::Started { stage } => {
@@ -144,7 +185,11 @@ impl Sink for Pusher {
             }
             Event::Progress { stage, message } => self.progress(*stage, message),
             Event::Note { message } => self.print(&format!("  {}", printable(message))),
-            Event::Ended { stage, outcome, elapsed } => {
+            Event::Ended {
+                stage,
+                outcome,
+                elapsed,
+            } => {
                 self.running.retain(|(running, _)| running != stage);
                 self.print(&stage_line(*stage, outcome, *elapsed));
             }
@@ -153,12 +198,30 @@ impl Sink for Pusher {
                     self.print(&line);
                 }
             }
-            Event::Undone { what, error: None } => self.print(&format!("  undone    {}", printable(what))),
-            Event::Undone { what, error: Some(error) } => {
-                self.print(&format!("  NOT undone: {}: {}", printable(what), printable(error)));
+            Event::Undone { what, error: None } => {
+                self.print(&format!("  undone    {}", printable(what)))
             }
-            Event::Finished { url, commit, elapsed, .. } => {
-                self.print(&format!("{url} is on {} · {:.1}s", commit.short(), elapsed.as_secs_f64()));
+            Event::Undone {
+                what,
+                error: Some(error),
+            } => {
+                self.print(&format!(
+                    "  NOT undone: {}: {}",
+                    printable(what),
+                    printable(error)
+                ));
+            }
+            Event::Finished {
+                url,
+                commit,
+                elapsed,
+                ..
+            } => {
+                self.print(&format!(
+                    "{url} is on {} · {:.1}s",
+                    commit.short(),
+                    elapsed.as_secs_f64()
+                ));
             }
         }
     }
@@ -181,15 +244,25 @@ mod tests {
 
     #[test]
     fn a_stage_line_keeps_its_columns() {
-        let line = stage_line(Stage::Checkout, &Outcome::done("214 files, 3 changed"), Duration::from_millis(40));
-        assert_eq!(line, "  checkout  214 files, 3 changed                              0.04s");
+        let line = stage_line(
+            Stage::Checkout,
+            &Outcome::done("214 files, 3 changed"),
+            Duration::from_millis(40),
+        );
+        assert_eq!(
+            line,
+            "  checkout  214 files, 3 changed                              0.04s"
+        );
     }
 
     #[test]
     fn a_failure_shows_stage_causes_output_and_hints() {
         let event = Event::Failed {
             stage: Stage::Frontend,
-            error: vec!["`npm run build` failed with exit code 1".into(), "deeper".into()],
+            error: vec![
+                "`npm run build` failed with exit code 1".into(),
+                "deeper".into(),
+            ],
             output: vec!["src/App.vue: \u{1b}[31munexpected token".into()],
             hints: vec!["landfall log 3".into()],
         };
@@ -219,7 +292,9 @@ mod tests {
         }
         let mut pusher = Pusher::new(Stuck, Style::Piped);
         for _ in 0..QUEUE * 2 {
-            pusher.take(&Event::Note { message: "x".into() });
+            pusher.take(&Event::Note {
+                message: "x".into(),
+            });
         }
         let begun = Instant::now();
         pusher.flush();

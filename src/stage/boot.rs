@@ -60,7 +60,11 @@ pub struct Booting {
 }
 
 /// Makes supervisor know the release's programs, and starts web. Does not wait.
-pub fn start(ctx: &Context<'_>, processes: &Processes, release: &ReleaseDir) -> Result<Booting, BootError> {
+pub fn start(
+    ctx: &Context<'_>,
+    processes: &Processes,
+    release: &ReleaseDir,
+) -> Result<Booting, BootError> {
     let supervisor = ctx.supervisor();
     let program = processes.program(WEB, release.id());
     let tail = LogTail::new(ctx.home.process_log(WEB));
@@ -87,7 +91,9 @@ pub fn wait(ctx: &Context<'_>, booting: &Booting, release: &ReleaseDir) -> Resul
         if asked.elapsed() > Duration::from_millis(100) {
             asked = Instant::now();
             let process = ctx.supervisor().process(&booting.program)?;
-            if process.is_none_or(|process| process.state == State::Backoff || process.state.is_stopped()) {
+            if process
+                .is_none_or(|process| process.state == State::Backoff || process.state.is_stopped())
+            {
                 return Err(BootError::Ended(booting.tail.lines()));
             }
         }

@@ -42,8 +42,14 @@ pub enum BuildError {
 impl Hint for BuildError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Node(error) => tool::node::advice(error.tool_output()).into_iter().chain(error.hints()).collect(),
-            Self::Python(error) => tool::python::advice(error.tool_output()).into_iter().chain(error.hints()).collect(),
+            Self::Node(error) => tool::node::advice(error.tool_output())
+                .into_iter()
+                .chain(error.hints())
+                .collect(),
+            Self::Python(error) => tool::python::advice(error.tool_output())
+                .into_iter()
+                .chain(error.hints())
+                .collect(),
             Self::NoOutput(_) | Self::NoIndex(_) => {
                 vec!["in landfall.toml: [frontend] output = \"the folder the build writes\"".into()]
             }
@@ -93,7 +99,11 @@ impl Borrowed {
 
 /// Builds what the plan says, and links it into the release. The first failure wins; the other side runs to its end, so
 /// that what it made is in the cache for the next push.
-pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built, (Stage, BuildError)> {
+pub fn run(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    release: &ReleaseDir,
+) -> Result<Built, (Stage, BuildError)> {
     let (frontend, python) = thread::scope(|scope| {
         let python = scope.spawn(|| python::run(ctx, plan, release));
         let frontend = frontend::run(ctx, plan, release);
@@ -116,6 +126,8 @@ pub fn give_back(ctx: &Context<'_>, built: Built) {
     if let Some(borrowed) = built.borrowed
         && let Err(error) = borrowed.give_back()
     {
-        ctx.events.note(format!("node_modules could not be kept for the next build: {error}"));
+        ctx.events.note(format!(
+            "node_modules could not be kept for the next build: {error}"
+        ));
     }
 }

@@ -126,12 +126,19 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn folder(&mut self, tree: &ObjectId, dir: &Path, relative: &Path) -> Result<(), CheckoutError> {
+    fn folder(
+        &mut self,
+        tree: &ObjectId,
+        dir: &Path,
+        relative: &Path,
+    ) -> Result<(), CheckoutError> {
         for entry in self.repo.entries(tree)? {
             let name = OsStr::from_bytes(&entry.name);
             let relative = relative.join(name);
             if !is_safe_name(&entry.name) {
-                return Err(CheckoutError::UnsafePath(printable(&relative.to_string_lossy())));
+                return Err(CheckoutError::UnsafePath(printable(
+                    &relative.to_string_lossy(),
+                )));
             }
             self.entry(&entry, &dir.join(name), &relative)?;
         }
@@ -179,9 +186,10 @@ impl Writer<'_> {
                 return Err(CheckoutError::Submodules(names));
             }
             // git itself leaves an empty folder for a gitlink that .gitmodules does not know.
-            self.written
-                .remarks
-                .push(format!("{} without .gitmodules left empty: {names}", count(self.modules.len(), "submodule")));
+            self.written.remarks.push(format!(
+                "{} without .gitmodules left empty: {names}",
+                count(self.modules.len(), "submodule")
+            ));
         }
         Ok(self.written)
     }
@@ -255,7 +263,10 @@ fn make_way(src: &Path, path: &RepoPath) -> Result<(), CheckoutError> {
         place.push(part);
         so_far = so_far.join(part).map_err(GitError::from)?;
         if place.is_symlink() {
-            return Err(CheckoutError::SharedBehindLink { shared: path.clone(), link: so_far });
+            return Err(CheckoutError::SharedBehindLink {
+                shared: path.clone(),
+                link: so_far,
+            });
         }
     }
     fs::create_folder(&place)?;
@@ -268,7 +279,16 @@ mod tests {
 
     #[test]
     fn names_that_leave_or_fake_git_are_refused() {
-        for bad in [&b".."[..], b".", b"", b".git", b".GIT", b"a/b", b"git~1", b"a\0b"] {
+        for bad in [
+            &b".."[..],
+            b".",
+            b"",
+            b".git",
+            b".GIT",
+            b"a/b",
+            b"git~1",
+            b"a\0b",
+        ] {
             assert!(!is_safe_name(bad), "{bad:?}");
         }
         for good in [&b"a b"[..], b"\xff\xfe", b".github", b"..a"] {

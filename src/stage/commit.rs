@@ -47,7 +47,11 @@ impl Hint for CommitError {
 }
 
 /// Makes `release` live.
-pub fn run(ctx: &Context<'_>, release: &ReleaseDir, site_changed: bool) -> Result<Option<ReleaseId>, CommitError> {
+pub fn run(
+    ctx: &Context<'_>,
+    release: &ReleaseDir,
+    site_changed: bool,
+) -> Result<Option<ReleaseId>, CommitError> {
     let running = ctx.events.start(Stage::Live);
     let previous = store::live(ctx.home)?;
     // Before the switch: a page of this release must find its chunks also after the next one.
@@ -58,7 +62,9 @@ pub fn run(ctx: &Context<'_>, release: &ReleaseDir, site_changed: bool) -> Resul
     store::update(release, |record| record.state = State::Live)?;
     if let Some(previous) = previous.filter(|previous| *previous != release.id()) {
         // Its record is for people; a missing one must not stop the switch.
-        let _ = store::update(&ctx.home.release(previous), |record| record.state = State::Retired);
+        let _ = store::update(&ctx.home.release(previous), |record| {
+            record.state = State::Retired
+        });
     }
     if site_changed {
         reload_nginx(ctx)?;
@@ -80,7 +86,9 @@ pub fn back(
     match previous {
         Some(previous) => {
             point_at(ctx, previous)?;
-            let _ = store::update(&ctx.home.release(previous), |record| record.state = State::Live);
+            let _ = store::update(&ctx.home.release(previous), |record| {
+                record.state = State::Live
+            });
         }
         None => fs::remove_file(&ctx.home.current())?,
     }
@@ -93,14 +101,19 @@ pub fn back(
 }
 
 fn point_at(ctx: &Context<'_>, id: ReleaseId) -> Result<(), FsError> {
-    fs::swap_link(&Path::new("releases").join(id.to_string()), &ctx.home.current())
+    fs::swap_link(
+        &Path::new("releases").join(id.to_string()),
+        &ctx.home.current(),
+    )
 }
 
 /// nginx reads its configuration again; one that does not run is started.
 pub fn reload_nginx(ctx: &Context<'_>) -> Result<(), CommitError> {
     let supervisor = ctx.supervisor();
-    let runs =
-        supervisor.process(NGINX).map_err(CommitError::Nginx)?.is_some_and(|process| !process.state.is_stopped());
+    let runs = supervisor
+        .process(NGINX)
+        .map_err(CommitError::Nginx)?
+        .is_some_and(|process| !process.state.is_stopped());
     if runs {
         supervisor.signal(NGINX, "HUP").map_err(CommitError::Nginx)
     } else {

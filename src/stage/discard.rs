@@ -59,8 +59,9 @@ fn stop_processes(ctx: &Context<'_>, release: ReleaseId) -> Result<(), RpcError>
         return Ok(());
     }
     let programs = supervisor.processes()?;
-    let of_release =
-        programs.iter().filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
+    let of_release = programs
+        .iter()
+        .filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
     for program in of_release {
         if !program.state.is_stopped() {
             supervisor.stop_and_wait(&program.name, PATIENCE)?;
@@ -79,7 +80,8 @@ pub fn stop(ctx: &Context<'_>, release: ReleaseId) {
             && !program.state.is_stopped()
             && let Err(error) = supervisor.stop(&program.name)
         {
-            ctx.events.undone(format!("stop {}", program.name), Err(&error));
+            ctx.events
+                .undone(format!("stop {}", program.name), Err(&error));
         }
     }
 }

@@ -14,7 +14,9 @@ use crate::config::settings::Backend;
 use crate::event::Stage;
 use crate::release::layout::ReleaseDir;
 use crate::release::process::Process;
-use crate::tool::django::{Agent, Collected, DjangoError, Introspection, MigrationPlan, SCRIPT, Setup};
+use crate::tool::django::{
+    Agent, Collected, DjangoError, Introspection, MigrationPlan, SCRIPT, Setup,
+};
 
 /// The longest a question may take that touches no data.
 const QUESTION: Duration = Duration::from_secs(120);
@@ -35,20 +37,33 @@ impl Django {
         release: &ReleaseDir,
         facts: &ReleaseFacts<'_>,
     ) -> Result<Self, DjangoError> {
-        let script = write_script(ctx).map_err(|error| DjangoError::Start(std::io::Error::other(error)))?;
+        let script =
+            write_script(ctx).map_err(|error| DjangoError::Start(std::io::Error::other(error)))?;
         let dir = backend.dir.under(&release.src());
-        let command = Agent::command(&release.venv(), &script, &dir).envs(ctx.app_environment(release, facts));
-        ctx.events.line(Stage::Gate, &format!("$ {}", command.display()));
+        let command = Agent::command(&release.venv(), &script, &dir)
+            .envs(ctx.app_environment(release, facts));
+        ctx.events
+            .line(Stage::Gate, &format!("$ {}", command.display()));
         let mut agent = Agent::start(&command)?;
         agent.send(&json!({"do": "setup"}))?;
         Ok(Self { agent, setup: None })
     }
 
     /// Starts Python as an existing release's web process is started, with the app's environment of now.
-    pub fn start_from(ctx: &Context<'_>, web: &Process, release: &ReleaseDir) -> Result<Self, DjangoError> {
-        let script = write_script(ctx).map_err(|error| DjangoError::Start(std::io::Error::other(error)))?;
-        let env = ctx.env.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned()));
-        let command = Agent::command(&release.venv(), &script, &web.cwd).envs(env).envs(web.env.clone());
+    pub fn start_from(
+        ctx: &Context<'_>,
+        web: &Process,
+        release: &ReleaseDir,
+    ) -> Result<Self, DjangoError> {
+        let script =
+            write_script(ctx).map_err(|error| DjangoError::Start(std::io::Error::other(error)))?;
+        let env = ctx
+            .env
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.expose().to_owned()));
+        let command = Agent::command(&release.venv(), &script, &web.cwd)
+            .envs(env)
+            .envs(web.env.clone());
         let mut agent = Agent::start(&command)?;
         agent.send(&json!({"do": "setup"}))?;
         Ok(Self { agent, setup: None })
@@ -57,9 +72,16 @@ impl Django {
     /// Waits until Django is set up; gives its version.
     pub fn ready(&mut self, ctx: &Context<'_>, stage: Stage) -> Result<Setup, DjangoError> {
         if self.setup.is_none() {
-            self.setup = Some(self.agent.answer("setup", QUESTION, &ctx.events.lines(stage), &mut |_| {})?);
+            self.setup = Some(self.agent.answer(
+                "setup",
+                QUESTION,
+                &ctx.events.lines(stage),
+                &mut |_| {},
+            )?);
         }
-        Ok(self.setup.clone().unwrap_or(Setup { django: String::new() }))
+        Ok(self.setup.clone().unwrap_or(Setup {
+            django: String::new(),
+        }))
     }
 
     fn ask<T: DeserializeOwned>(
@@ -74,12 +96,16 @@ impl Django {
     }
 
     /// Django's own system checks.
-    pub fn check(&mut self, ctx: &Context<'_>) -> Result<Vec<crate::tool::django::CheckMessage>, DjangoError> {
+    pub fn check(
+        &mut self,
+        ctx: &Context<'_>,
+    ) -> Result<Vec<crate::tool::django::CheckMessage>, DjangoError> {
         #[derive(serde::Deserialize)]
         struct Answer {
             messages: Vec<crate::tool::django::CheckMessage>,
         }
-        self.ask::<Answer>(ctx, Stage::Gate, &json!({"do": "check"}), QUESTION).map(|answer| answer.messages)
+        self.ask::<Answer>(ctx, Stage::Gate, &json!({"do": "check"}), QUESTION)
+            .map(|answer| answer.messages)
     }
 
     /// The settings that matter.
@@ -88,8 +114,17 @@ impl Django {
     }
 
     /// Collects static files into `STATIC_ROOT`, or into `root` where the settings name none.
-    pub fn collect_static(&mut self, ctx: &Context<'_>, root: &Path) -> Result<Collected, DjangoError> {
-        self.ask(ctx, Stage::Migrate, &json!({"do": "collectstatic", "root": root}), WORK)
+    pub fn collect_static(
+        &mut self,
+        ctx: &Context<'_>,
+        root: &Path,
+    ) -> Result<Collected, DjangoError> {
+        self.ask(
+            ctx,
+            Stage::Migrate,
+            &json!({"do": "collectstatic", "root": root}),
+            WORK,
+        )
     }
 
     /// The pending migrations.
@@ -98,7 +133,11 @@ impl Django {
     }
 
     /// Applies them; `progress` is told each one's name.
-    pub fn migrate(&mut self, ctx: &Context<'_>, progress: &mut dyn FnMut(&str)) -> Result<(), DjangoError> {
+    pub fn migrate(
+        &mut self,
+        ctx: &Context<'_>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(), DjangoError> {
         self.ready(ctx, Stage::Migrate)?;
         self.agent.send(&crate::tool::django::migrate())?;
         let mut told = |line: &Value| {
@@ -107,7 +146,14 @@ impl Django {
                 progress(&format!("{}.{}", text("app"), text("name")));
             }
         };
-        self.agent.answer::<Value>("migrate", WORK, &ctx.events.lines(Stage::Migrate), &mut told).map(|_| ())
+        self.agent
+            .answer::<Value>(
+                "migrate",
+                WORK,
+                &ctx.events.lines(Stage::Migrate),
+                &mut told,
+            )
+            .map(|_| ())
     }
 
     /// Unapplies migrations, given in the order they were applied.
@@ -116,7 +162,13 @@ impl Django {
         ctx: &Context<'_>,
         migrations: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), DjangoError> {
-        self.ask::<Value>(ctx, Stage::Migrate, &crate::tool::django::unapply(migrations), WORK).map(|_| ())
+        self.ask::<Value>(
+            ctx,
+            Stage::Migrate,
+            &crate::tool::django::unapply(migrations),
+            WORK,
+        )
+        .map(|_| ())
     }
 }
 

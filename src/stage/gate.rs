@@ -57,17 +57,26 @@ pub fn commands(
     }
     let running = ctx.events.start(Stage::Gate);
     if plan.skip_gate {
-        running.end(Outcome::warning(format!("{} left out (skip-gate)", count(gate.run.len(), "check"))));
+        running.end(Outcome::warning(format!(
+            "{} left out (skip-gate)",
+            count(gate.run.len(), "check")
+        )));
         return Ok(());
     }
     for argv in &gate.run {
-        let cmd =
-            Cmd::from_argv(argv).envs(ctx.app_environment(release, facts)).cwd(&release.src()).timeout(gate.timeout);
+        let cmd = Cmd::from_argv(argv)
+            .envs(ctx.app_environment(release, facts))
+            .cwd(&release.src())
+            .timeout(gate.timeout);
         running.progress(cmd.display());
-        ctx.events.line(Stage::Gate, &format!("$ {}", cmd.display()));
+        ctx.events
+            .line(Stage::Gate, &format!("$ {}", cmd.display()));
         command::run(&cmd, &ctx.events.lines(Stage::Gate))?;
     }
-    running.end(Outcome::done(format!("{} passed", count(gate.run.len(), "check"))));
+    running.end(Outcome::done(format!(
+        "{} passed",
+        count(gate.run.len(), "check")
+    )));
     Ok(())
 }
 
@@ -76,9 +85,19 @@ pub fn django(ctx: &Context<'_>, django: &mut Django) -> Result<String, GateErro
     let setup = django.ready(ctx, Stage::Gate)?;
     let messages = django.check(ctx)?;
     for message in &messages {
-        ctx.events.line(Stage::Gate, &format!("check: {}: {}", message.level, message.line()));
+        ctx.events.line(
+            Stage::Gate,
+            &format!("check: {}: {}", message.level, message.line()),
+        );
     }
-    let errors: Vec<String> =
-        messages.iter().filter(|message| message.is_error()).map(crate::tool::django::CheckMessage::line).collect();
-    if errors.is_empty() { Ok(setup.django) } else { Err(GateError::Checks(errors)) }
+    let errors: Vec<String> = messages
+        .iter()
+        .filter(|message| message.is_error())
+        .map(crate::tool::django::CheckMessage::line)
+        .collect();
+    if errors.is_empty() {
+        Ok(setup.django)
+    } else {
+        Err(GateError::Checks(errors))
+    }
 }

@@ -53,7 +53,9 @@ pub enum HealthError {
 impl Hint for HealthError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Status { status: 400, host, .. } => vec![format!("is `{host}` in ALLOWED_HOSTS?")],
+            Self::Status {
+                status: 400, host, ..
+            } => vec![format!("is `{host}` in ALLOWED_HOSTS?")],
             Self::Status { status: 404, .. } => {
                 vec!["in landfall.toml: [health] path = \"/a/path/that/exists/\"".into()]
             }
@@ -81,7 +83,9 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
     let path = checks.health_path.as_str();
     let begun = Instant::now();
     loop {
-        let left = limit.saturating_sub(begun.elapsed()).max(Duration::from_millis(100));
+        let left = limit
+            .saturating_sub(begun.elapsed())
+            .max(Duration::from_millis(100));
         let answer = uwsgi::get(&release.web_socket(), &checks.host, path, false, left);
         let out_of_time = begun.elapsed() >= limit;
         match answer {
@@ -90,8 +94,8 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
                 return Ok(());
             }
             Ok(response) => {
-                let hopeless =
-                    response.status < 500 || (response.status != 503 && begun.elapsed() >= SECOND_THOUGHTS.min(limit));
+                let hopeless = response.status < 500
+                    || (response.status != 503 && begun.elapsed() >= SECOND_THOUGHTS.min(limit));
                 if hopeless || out_of_time {
                     return Err(HealthError::Status {
                         path: path.into(),
@@ -102,7 +106,12 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
                 }
             }
             Err(source) if out_of_time => {
-                return Err(HealthError::Silent { path: path.into(), limit, source, output: tail.lines() });
+                return Err(HealthError::Silent {
+                    path: path.into(),
+                    limit,
+                    source,
+                    output: tail.lines(),
+                });
             }
             Err(_) => {}
         }

@@ -23,9 +23,15 @@ const NGINX_WORKERS: usize = 2;
 /// Makes the home's folders.
 pub fn folders(ctx: &Context<'_>) -> Result<(), fs::FsError> {
     let home = ctx.home;
-    for folder in
-        [home.shared(), home.releases(), home.cache(), home.assets(), home.log(), home.deploy_logs(), home.nginx_temp()]
-    {
+    for folder in [
+        home.shared(),
+        home.releases(),
+        home.cache(),
+        home.assets(),
+        home.log(),
+        home.deploy_logs(),
+        home.nginx_temp(),
+    ] {
         fs::create_folder(&folder)?;
     }
     fs::create_folder_with_mode(&home.run(), 0o700)
@@ -34,16 +40,26 @@ pub fn folders(ctx: &Context<'_>) -> Result<(), fs::FsError> {
 /// Writes the configuration of supervisord and nginx. True if either changed.
 pub fn write(ctx: &Context<'_>) -> Result<bool, RenderError> {
     let supervisord = template::render(Template::Supervisord, &supervisord(ctx)?)?;
-    let main = template::render(Template::NginxMain, &nginx_main(ctx, ctx.home.current().join("nginx.conf*")))?;
-    let one = fs::write_if_changed(&ctx.home.supervisord_conf(), supervisord.as_bytes(), fs::PUBLIC)?;
+    let main = template::render(
+        Template::NginxMain,
+        &nginx_main(ctx, ctx.home.current().join("nginx.conf*")),
+    )?;
+    let one = fs::write_if_changed(
+        &ctx.home.supervisord_conf(),
+        supervisord.as_bytes(),
+        fs::PUBLIC,
+    )?;
     let other = fs::write_if_changed(&ctx.home.nginx_conf(), main.as_bytes(), fs::PUBLIC)?;
     Ok(one || other)
 }
 
 fn supervisord(ctx: &Context<'_>) -> Result<Supervisord, RenderError> {
     let nginx = nginx::find()?;
-    let command =
-        vec![nginx.to_string_lossy().into_owned(), "-c".into(), ctx.home.nginx_conf().to_string_lossy().into_owned()];
+    let command = vec![
+        nginx.to_string_lossy().into_owned(),
+        "-c".into(),
+        ctx.home.nginx_conf().to_string_lossy().into_owned(),
+    ];
     let program = Program {
         name: NGINX.into(),
         command,

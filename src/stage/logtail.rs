@@ -26,8 +26,14 @@ impl LogTail {
     /// What was written since, the last [`TAIL_LINES`] lines of it.
     pub fn lines(&self) -> Vec<String> {
         let text = self.text();
-        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        lines[lines.len().saturating_sub(TAIL_LINES)..]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .collect()
     }
 
     /// True if something written since contains `text`.
@@ -41,9 +47,17 @@ impl LogTail {
         };
         let length = file.metadata().map_or(0, |meta| meta.len());
         // A log that is shorter than it was has been rotated.
-        let from = if length < self.from { 0 } else { self.from.max(length.saturating_sub(LIMIT)) };
+        let from = if length < self.from {
+            0
+        } else {
+            self.from.max(length.saturating_sub(LIMIT))
+        };
         let mut bytes = Vec::new();
-        if file.seek(SeekFrom::Start(from)).and_then(|_| file.take(LIMIT).read_to_end(&mut bytes)).is_err() {
+        if file
+            .seek(SeekFrom::Start(from))
+            .and_then(|_| file.take(LIMIT).read_to_end(&mut bytes))
+            .is_err()
+        {
             return String::new();
         }
         String::from_utf8_lossy(&bytes).into_owned()

@@ -72,17 +72,31 @@ impl Hint for MigrateError {
 pub fn guard_data(django: &Introspection, release: &ReleaseDir) -> Result<(), MigrateError> {
     for database in &django.databases {
         if database.vendor.as_deref() == Some("sqlite")
-            && let Some(path) = database.name.as_deref().and_then(|name| inside(Path::new(name), release))
+            && let Some(path) = database
+                .name
+                .as_deref()
+                .and_then(|name| inside(Path::new(name), release))
         {
             let keep = format!("landfall shared add {path}");
-            return Err(MigrateError::DataInRelease { what: "the SQLite database", path, keep });
+            return Err(MigrateError::DataInRelease {
+                what: "the SQLite database",
+                path,
+                keep,
+            });
         }
     }
-    if let Some(path) =
-        django.media_root.as_deref().filter(|root| !root.is_empty()).and_then(|root| inside(Path::new(root), release))
+    if let Some(path) = django
+        .media_root
+        .as_deref()
+        .filter(|root| !root.is_empty())
+        .and_then(|root| inside(Path::new(root), release))
     {
         let keep = format!("landfall shared add --dir {path}");
-        return Err(MigrateError::DataInRelease { what: "MEDIA_ROOT", path, keep });
+        return Err(MigrateError::DataInRelease {
+            what: "MEDIA_ROOT",
+            path,
+            keep,
+        });
     }
     Ok(())
 }
@@ -117,23 +131,33 @@ pub fn collect_static(
     if let Some(media) = facts.media_root.as_deref().filter(|root| !root.is_empty()) {
         fs::symlink(Path::new(media), &release.media())?;
     }
-    let wanted = plan.settings.backend.as_ref().is_some_and(|backend| backend.collectstatic);
+    let wanted = plan
+        .settings
+        .backend
+        .as_ref()
+        .is_some_and(|backend| backend.collectstatic);
     if !wanted {
         if let Some(root) = facts.static_root.as_deref() {
             fs::symlink(Path::new(root), &release.static_files())?;
         }
         return Ok(None);
     }
-    let collected = django.collect_static(ctx, &release.root().join("collected")).map_err(MigrateError::Static)?;
+    let collected = django
+        .collect_static(ctx, &release.root().join("collected"))
+        .map_err(MigrateError::Static)?;
     if let Some(reason) = &collected.skipped {
-        ctx.events.line(Stage::Migrate, &format!("collectstatic skipped: {reason}"));
+        ctx.events
+            .line(Stage::Migrate, &format!("collectstatic skipped: {reason}"));
     }
     if let Some(root) = &collected.root {
         fs::symlink(Path::new(root), &release.static_files())?;
     }
     ctx.events.line(
         Stage::Migrate,
-        &format!("collectstatic: {} copied, {} unmodified", collected.copied, collected.unmodified),
+        &format!(
+            "collectstatic: {} copied, {} unmodified",
+            collected.copied, collected.unmodified
+        ),
     );
     Ok(Some(collected.copied + collected.unmodified))
 }
@@ -145,7 +169,11 @@ pub fn run(
     django: &mut Django,
     release: &ReleaseDir,
 ) -> Result<Vec<AppliedMigration>, MigrateError> {
-    let wanted = plan.settings.backend.as_ref().is_some_and(|backend| backend.migrate);
+    let wanted = plan
+        .settings
+        .backend
+        .as_ref()
+        .is_some_and(|backend| backend.migrate);
     if !wanted {
         return Ok(Vec::new());
     }
@@ -167,12 +195,18 @@ pub fn run(
         return Ok(migrations);
     }
     store::update(release, |record| record.migrations.clone_from(&migrations))?;
-    if let Err(error) = django.migrate(ctx, &mut |name| running.progress(format!("applying {name}"))) {
+    if let Err(error) = django.migrate(ctx, &mut |name| {
+        running.progress(format!("applying {name}"))
+    }) {
         undo_part(ctx, django, &migrations, &error);
         return Err(MigrateError::Apply(error));
     }
     let names: Vec<String> = migrations.iter().map(short_name).collect();
-    running.end(Outcome::done(format!("{} applied: {}", names.len(), first_of(&names, NAMED))));
+    running.end(Outcome::done(format!(
+        "{} applied: {}",
+        names.len(),
+        first_of(&names, NAMED)
+    )));
     Ok(migrations)
 }
 
@@ -184,23 +218,38 @@ fn short_name(migration: &AppliedMigration) -> String {
 
 /// What people should know before a migration runs: what breaks the code that still serves, what cannot be taken back.
 fn remarks(ctx: &Context<'_>, plan: &MigrationPlan) {
-    let is_first = crate::release::store::live(ctx.home).ok().flatten().is_none();
+    let is_first = crate::release::store::live(ctx.home)
+        .ok()
+        .flatten()
+        .is_none();
     for migration in plan.pending.iter().filter(|_| !is_first) {
         for operation in &migration.operations {
             if let Some(why) = &operation.breaks {
-                ctx.events.note(format!("{}.{}: {} — {why}", migration.app, migration.name, operation.describe));
+                ctx.events.note(format!(
+                    "{}.{}: {} — {why}",
+                    migration.app, migration.name, operation.describe
+                ));
             }
             if let Some(what) = &operation.loses {
-                ctx.events.note(format!("{}.{}: {} — {what}", migration.app, migration.name, operation.describe));
+                ctx.events.note(format!(
+                    "{}.{}: {} — {what}",
+                    migration.app, migration.name, operation.describe
+                ));
             }
         }
         if !migration.reversible {
-            ctx.events.note(format!("{}.{} cannot be unapplied", migration.app, migration.name));
+            ctx.events.note(format!(
+                "{}.{} cannot be unapplied",
+                migration.app, migration.name
+            ));
         }
     }
     if !plan.unknown.is_empty() {
-        let names: Vec<String> =
-            plan.unknown.iter().map(|migration| format!("{}.{}", migration.app, migration.name)).collect();
+        let names: Vec<String> = plan
+            .unknown
+            .iter()
+            .map(|migration| format!("{}.{}", migration.app, migration.name))
+            .collect();
         ctx.events.note(format!(
             "the database has {} this commit does not know: {}",
             count(names.len(), "migration"),
@@ -216,14 +265,24 @@ fn remarks(ctx: &Context<'_>, plan: &MigrationPlan) {
 }
 
 /// After a failure in the middle: what was applied before it is unapplied.
-fn undo_part(ctx: &Context<'_>, django: &mut Django, migrations: &[AppliedMigration], error: &DjangoError) {
+fn undo_part(
+    ctx: &Context<'_>,
+    django: &mut Django,
+    migrations: &[AppliedMigration],
+    error: &DjangoError,
+) {
     let DjangoError::Raised { answer, .. } = error else {
         return;
     };
     let is_applied = |migration: &&AppliedMigration| {
-        answer.get("applied").and_then(serde_json::Value::as_array).is_some_and(|applied| {
-            applied.iter().any(|one| one["app"] == migration.app.as_str() && one["name"] == migration.name.as_str())
-        })
+        answer
+            .get("applied")
+            .and_then(serde_json::Value::as_array)
+            .is_some_and(|applied| {
+                applied.iter().any(|one| {
+                    one["app"] == migration.app.as_str() && one["name"] == migration.name.as_str()
+                })
+            })
     };
     let applied: Vec<AppliedMigration> = migrations.iter().filter(is_applied).cloned().collect();
     undo(ctx, django, &applied);
@@ -236,8 +295,11 @@ pub fn undo(ctx: &Context<'_>, django: &mut Django, migrations: &[AppliedMigrati
         return;
     }
     let names: Vec<String> = migrations.iter().map(AppliedMigration::label).collect();
-    let stays: Vec<String> =
-        migrations.iter().filter(|m| !(m.reversible && m.schema_only)).map(AppliedMigration::label).collect();
+    let stays: Vec<String> = migrations
+        .iter()
+        .filter(|m| !(m.reversible && m.schema_only))
+        .map(AppliedMigration::label)
+        .collect();
     if !stays.is_empty() {
         ctx.events.note(format!(
             "{} applied and left in the database: {} ({} cannot be unapplied without touching data)",
@@ -247,9 +309,15 @@ pub fn undo(ctx: &Context<'_>, django: &mut Django, migrations: &[AppliedMigrati
         ));
         return;
     }
-    let pairs = migrations.iter().map(|migration| (migration.app.as_str(), migration.name.as_str()));
+    let pairs = migrations
+        .iter()
+        .map(|migration| (migration.app.as_str(), migration.name.as_str()));
     match django.unapply(ctx, pairs) {
-        Ok(()) => ctx.events.undone(format!("unapplied {}", list(&names)), Ok(())),
-        Err(error) => ctx.events.undone(format!("unapply {}", list(&names)), Err(&error)),
+        Ok(()) => ctx
+            .events
+            .undone(format!("unapplied {}", list(&names)), Ok(())),
+        Err(error) => ctx
+            .events
+            .undone(format!("unapply {}", list(&names)), Err(&error)),
     }
 }

@@ -65,7 +65,10 @@ impl Context<'_> {
     pub fn tool_environment(&self) -> BTreeMap<String, String> {
         let mut env = self.host.machine_variables();
         env.insert("PATH".into(), self.path().into());
-        env.insert("HOME".into(), self.home.root().to_string_lossy().into_owned());
+        env.insert(
+            "HOME".into(),
+            self.home.root().to_string_lossy().into_owned(),
+        );
         env.insert("USER".into(), user::name());
         env.insert("LANG".into(), "C.UTF-8".into());
         env
@@ -73,11 +76,18 @@ impl Context<'_> {
 
     /// What the app's own commands and processes see besides its environment: the release's Python first in PATH, and
     /// which release they belong to.
-    pub fn release_environment(&self, release: &ReleaseDir, facts: &ReleaseFacts<'_>) -> BTreeMap<String, String> {
+    pub fn release_environment(
+        &self,
+        release: &ReleaseDir,
+        facts: &ReleaseFacts<'_>,
+    ) -> BTreeMap<String, String> {
         let mut env = self.tool_environment();
         let venv = release.venv();
         if facts.has_python {
-            env.insert("PATH".into(), format!("{}:{}", venv.join("bin").display(), self.path()));
+            env.insert(
+                "PATH".into(),
+                format!("{}:{}", venv.join("bin").display(), self.path()),
+            );
             env.insert("VIRTUAL_ENV".into(), venv.to_string_lossy().into_owned());
         }
         if let Some(settings) = facts.django_settings
@@ -89,14 +99,24 @@ impl Context<'_> {
         env.insert("LANDFALL_APP".into(), self.home.app().to_string());
         env.insert("LANDFALL_RELEASE".into(), release.id().to_string());
         env.insert("LANDFALL_COMMIT".into(), facts.commit.into());
-        env.insert("LANDFALL_SHARED".into(), self.home.shared().to_string_lossy().into_owned());
+        env.insert(
+            "LANDFALL_SHARED".into(),
+            self.home.shared().to_string_lossy().into_owned(),
+        );
         env
     }
 
     /// [`Context::release_environment`] with the app's own environment under it.
-    pub fn app_environment(&self, release: &ReleaseDir, facts: &ReleaseFacts<'_>) -> BTreeMap<String, String> {
-        let mut env: BTreeMap<String, String> =
-            self.env.iter().map(|(name, value)| (name.to_string(), value.expose().to_owned())).collect();
+    pub fn app_environment(
+        &self,
+        release: &ReleaseDir,
+        facts: &ReleaseFacts<'_>,
+    ) -> BTreeMap<String, String> {
+        let mut env: BTreeMap<String, String> = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.expose().to_owned()))
+            .collect();
         env.extend(self.release_environment(release, facts));
         env
     }

@@ -118,13 +118,18 @@ impl Hint for PlanError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Settings(_, hints) => hints.clone(),
-            Self::MissingShared(paths) => {
-                paths.iter().map(|path| format!("landfall shared add {path} --from FILE")).collect()
-            }
+            Self::MissingShared(paths) => paths
+                .iter()
+                .map(|path| format!("landfall shared add {path} --from FILE"))
+                .collect(),
             Self::MissingEnv(names) => {
                 vec![format!(
                     "landfall env set {}",
-                    names.iter().map(|name| format!("{name}=…")).collect::<Vec<_>>().join(" ")
+                    names
+                        .iter()
+                        .map(|name| format!("{name}=…"))
+                        .collect::<Vec<_>>()
+                        .join(" ")
                 )]
             }
             Self::SkipGate => {
@@ -146,7 +151,13 @@ impl Hint for PlanError {
 }
 
 /// Makes the plan for `commit`.
-pub fn run(ctx: &Context<'_>, repo: &Repo, commit: &Commit, source: &str, wishes: Wishes) -> Result<Plan, PlanError> {
+pub fn run(
+    ctx: &Context<'_>,
+    repo: &Repo,
+    commit: &Commit,
+    source: &str,
+    wishes: Wishes,
+) -> Result<Plan, PlanError> {
     if wishes.skip_gate && !ctx.app.allow_skip_gate {
         return Err(PlanError::SkipGate);
     }
@@ -163,7 +174,9 @@ pub fn run(ctx: &Context<'_>, repo: &Repo, commit: &Commit, source: &str, wishes
     let keys = keys::of(ctx, repo, &commit.tree, &settings)?;
     let step = |shelf, key: Option<ObjectId>| match key {
         None => Step::Nothing,
-        Some(key) if !wishes.rebuild && cache::find(ctx.home, shelf, &key).is_some() => Step::Reuse { key },
+        Some(key) if !wishes.rebuild && cache::find(ctx.home, shelf, &key).is_some() => {
+            Step::Reuse { key }
+        }
         Some(key) => Step::Build { key },
     };
     let frontend = step(Shelf::Frontend, keys.frontend);
@@ -183,7 +196,9 @@ pub fn run(ctx: &Context<'_>, repo: &Repo, commit: &Commit, source: &str, wishes
         node_modules,
         venv: step(Shelf::Venv, keys.venv),
         files: tree.files().len(),
-        changed_files: live.as_ref().and_then(|live| repo.changed_files(&live.tree, &commit.tree).ok()),
+        changed_files: live
+            .as_ref()
+            .and_then(|live| repo.changed_files(&live.tree, &commit.tree).ok()),
         changed: changed_parts(repo, live.as_ref(), &commit.tree, &settings),
         skip_gate: wishes.skip_gate,
         settings,
@@ -212,27 +227,56 @@ fn add_server_shared(shared: &mut Vec<RepoPath>, server: &[RepoPath]) {
 
 fn check_shared(ctx: &Context<'_>, shared: &Shared) -> Result<(), PlanError> {
     let store = ctx.home.shared();
-    let missing: Vec<RepoPath> = shared.files.iter().filter(|file| !file.under(&store).is_file()).cloned().collect();
-    if missing.is_empty() { Ok(()) } else { Err(PlanError::MissingShared(missing)) }
+    let missing: Vec<RepoPath> = shared
+        .files
+        .iter()
+        .filter(|file| !file.under(&store).is_file())
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(PlanError::MissingShared(missing))
+    }
 }
 
 fn check_environment(ctx: &Context<'_>, required: &[EnvName]) -> Result<(), PlanError> {
-    let missing: Vec<EnvName> =
-        required.iter().filter(|name| ctx.env.get_str(name.as_str()).is_none()).cloned().collect();
-    if missing.is_empty() { Ok(()) } else { Err(PlanError::MissingEnv(missing)) }
+    let missing: Vec<EnvName> = required
+        .iter()
+        .filter(|name| ctx.env.get_str(name.as_str()).is_none())
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(PlanError::MissingEnv(missing))
+    }
 }
 
-fn changed_parts(repo: &Repo, live: Option<&Record>, tree: &ObjectId, settings: &Settings) -> Vec<String> {
+fn changed_parts(
+    repo: &Repo,
+    live: Option<&Record>,
+    tree: &ObjectId,
+    settings: &Settings,
+) -> Vec<String> {
     let Some(live) = live else { return Vec::new() };
     let differs = |dir: &RepoPath| {
         let id = |tree| repo.entry_at(tree, dir).ok().flatten().map(|(_, id)| id);
         id(&live.tree) != id(tree)
     };
     let mut changed = Vec::new();
-    if settings.frontend.as_ref().is_some_and(|frontend| differs(&frontend.dir)) {
+    if settings
+        .frontend
+        .as_ref()
+        .is_some_and(|frontend| differs(&frontend.dir))
+    {
         changed.push("frontend".to_owned());
     }
-    if settings.backend.as_ref().is_some_and(|backend| differs(&backend.dir)) {
+    if settings
+        .backend
+        .as_ref()
+        .is_some_and(|backend| differs(&backend.dir))
+    {
         changed.push("backend".to_owned());
     }
     changed
@@ -250,10 +294,22 @@ impl Plan {
 
     /// The names of what is (first) reused and (second) built.
     pub fn parts(&self) -> (Vec<&'static str>, Vec<&'static str>) {
-        let steps = [("frontend", &self.frontend), ("node_modules", &self.node_modules), ("venv", &self.venv)];
-        let named =
-            |wanted: fn(&Step) -> bool| steps.iter().filter(|(_, step)| wanted(step)).map(|(name, _)| *name).collect();
-        (named(|step| matches!(step, Step::Reuse { .. })), named(|step| matches!(step, Step::Build { .. })))
+        let steps = [
+            ("frontend", &self.frontend),
+            ("node_modules", &self.node_modules),
+            ("venv", &self.venv),
+        ];
+        let named = |wanted: fn(&Step) -> bool| {
+            steps
+                .iter()
+                .filter(|(_, step)| wanted(step))
+                .map(|(name, _)| *name)
+                .collect()
+        };
+        (
+            named(|step| matches!(step, Step::Reuse { .. })),
+            named(|step| matches!(step, Step::Build { .. })),
+        )
     }
 
     /// The plan in one line.
@@ -263,7 +319,9 @@ impl Plan {
         match (self.live, &self.changed[..], self.changed_files) {
             (None, ..) => sentences.push("first release".to_owned()),
             (Some(_), [], Some(0)) => sentences.push("nothing changed".to_owned()),
-            (Some(_), [], Some(files)) => sentences.push(format!("{} changed", count(files, "file"))),
+            (Some(_), [], Some(files)) => {
+                sentences.push(format!("{} changed", count(files, "file")))
+            }
             (Some(_), changed, _) => sentences.push(format!("{} changed", list(changed))),
         }
         if !built.is_empty() {

@@ -66,7 +66,10 @@ pub fn parse(input: &str) -> Result<Vec<RefChange>, PushError> {
     for (number, text) in input.lines().enumerate() {
         let line = number + 1;
         let [old, new, name] = text.splitn(3, ' ').collect::<Vec<_>>()[..] else {
-            return Err(PushError::Line { line, text: printable(&shorten(text, 80)) });
+            return Err(PushError::Line {
+                line,
+                text: printable(&shorten(text, 80)),
+            });
         };
         let name_error = |source| PushError::Name { line, source };
         updates.push(RefChange {
@@ -80,10 +83,16 @@ pub fn parse(input: &str) -> Result<Vec<RefChange>, PushError> {
 
 /// Reads the push options from the hook's environment (`GIT_PUSH_OPTION_COUNT`, `GIT_PUSH_OPTION_0` …, githooks(5)).
 pub fn options(host: &Host) -> Result<PushOptions, PushError> {
-    let count: usize = host.var("GIT_PUSH_OPTION_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+    let count: usize = host
+        .var("GIT_PUSH_OPTION_COUNT")
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0);
     let mut options = PushOptions::default();
     for number in 0..count.min(64) {
-        match host.var(&format!("GIT_PUSH_OPTION_{number}")).unwrap_or_default() {
+        match host
+            .var(&format!("GIT_PUSH_OPTION_{number}"))
+            .unwrap_or_default()
+        {
             "plan" => options.plan = true,
             "rebuild" => options.rebuild = true,
             "skip-gate" => options.skip_gate = true,
@@ -104,7 +113,10 @@ mod tests {
 
     #[test]
     fn a_push_of_several_refs_is_read() {
-        let updates = parse(&format!("{Z} {A} refs/heads/master\n{A} {Z} refs/tags/v1\n")).unwrap();
+        let updates = parse(&format!(
+            "{Z} {A} refs/heads/master\n{A} {Z} refs/tags/v1\n"
+        ))
+        .unwrap();
         assert_eq!(updates.len(), 2);
         assert!(updates[0].old.is_zero());
         assert_eq!(updates[1].name.as_str(), "refs/tags/v1");
@@ -129,8 +141,19 @@ mod tests {
             ("GIT_PUSH_OPTION_0", "plan"),
             ("GIT_PUSH_OPTION_1", "rebuild"),
         ]));
-        assert_eq!(read.unwrap(), PushOptions { plan: true, rebuild: true, skip_gate: false });
-        let error = options(&host(&[("GIT_PUSH_OPTION_COUNT", "1"), ("GIT_PUSH_OPTION_0", "fast")])).unwrap_err();
+        assert_eq!(
+            read.unwrap(),
+            PushOptions {
+                plan: true,
+                rebuild: true,
+                skip_gate: false
+            }
+        );
+        let error = options(&host(&[
+            ("GIT_PUSH_OPTION_COUNT", "1"),
+            ("GIT_PUSH_OPTION_0", "fast"),
+        ]))
+        .unwrap_err();
         assert_eq!(error.to_string(), "unknown push option `fast`");
     }
 }

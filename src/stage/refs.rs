@@ -62,7 +62,9 @@ impl Hint for RefsError {
             Self::DeletesLive(branch) => vec![format!(
                 "to deploy another branch, set `branch` in the app's settings; `{branch}` stays until then"
             )],
-            Self::Rewrites { branch, .. } => vec![format!("git pull --rebase, then push `{branch}` without force")],
+            Self::Rewrites { branch, .. } => vec![format!(
+                "git pull --rebase, then push `{branch}` without force"
+            )],
             Self::OtherBranch { pushed, deploys } => {
                 vec![format!("git push REMOTE {pushed}:{deploys}")]
             }
@@ -80,35 +82,63 @@ impl Hint for RefsError {
 
 /// Decides what `updates` deploy. Several refs in one push are fine; at most one of them is the deploying branch.
 pub fn run(updates: &[RefChange], app: &AppSettings, repo: &Repo) -> Result<Decision, RefsError> {
-    let mut decision = Decision { change: None, remarks: Vec::new() };
+    let mut decision = Decision {
+        change: None,
+        remarks: Vec::new(),
+    };
     for update in updates {
         match update.name.branch() {
-            Some(branch) if branch == app.branch => decision.change = Some(deploying(update, branch, app, repo)?),
+            Some(branch) if branch == app.branch => {
+                decision.change = Some(deploying(update, branch, app, repo)?)
+            }
             Some(branch) => decision.remarks.push(other_branch(update, &branch, app)?),
-            None => decision.remarks.push(format!("{} is not a branch; nothing is deployed for it", update.name)),
+            None => decision.remarks.push(format!(
+                "{} is not a branch; nothing is deployed for it",
+                update.name
+            )),
         }
     }
     Ok(decision)
 }
 
-fn deploying(update: &RefChange, branch: BranchName, app: &AppSettings, repo: &Repo) -> Result<Change, RefsError> {
+fn deploying(
+    update: &RefChange,
+    branch: BranchName,
+    app: &AppSettings,
+    repo: &Repo,
+) -> Result<Change, RefsError> {
     if update.new.is_zero() {
         return Err(RefsError::DeletesLive(branch));
     }
     let rewrites = !update.old.is_zero() && !repo.is_fast_forward(&update.old, &update.new)?;
     if rewrites && !app.allow_force_push {
-        return Err(RefsError::Rewrites { branch, old: update.old.short().into(), new: update.new.short().into() });
+        return Err(RefsError::Rewrites {
+            branch,
+            old: update.old.short().into(),
+            new: update.new.short().into(),
+        });
     }
     let commit = repo.commit(&update.new)?.id;
-    Ok(Change { update: update.clone(), branch, commit })
+    Ok(Change {
+        update: update.clone(),
+        branch,
+        commit,
+    })
 }
 
-fn other_branch(update: &RefChange, branch: &BranchName, app: &AppSettings) -> Result<String, RefsError> {
+fn other_branch(
+    update: &RefChange,
+    branch: &BranchName,
+    app: &AppSettings,
+) -> Result<String, RefsError> {
     if update.new.is_zero() {
         return Ok(format!("`{branch}` is deleted; nothing is deployed for it"));
     }
     if !app.accept_other_branches {
-        return Err(RefsError::OtherBranch { pushed: branch.clone(), deploys: app.branch.clone() });
+        return Err(RefsError::OtherBranch {
+            pushed: branch.clone(),
+            deploys: app.branch.clone(),
+        });
     }
     Ok(format!(
         "`{branch}` is kept and not deployed: `{0}` deploys. To deploy it: git push REMOTE {branch}:{0}",

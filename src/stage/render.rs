@@ -60,7 +60,11 @@ impl Hint for RenderError {
     }
 
     fn tool_output(&self) -> &[String] {
-        if let Self::Nginx(error) = self { error.tool_output() } else { &[] }
+        if let Self::Nginx(error) = self {
+            error.tool_output()
+        } else {
+            &[]
+        }
     }
 
     fn kind(&self) -> Kind {
@@ -88,22 +92,45 @@ pub fn processes(
 
 /// Writes the program files of a release that is about to start: its own, which a boot reads once it is live, and
 /// `run/next.conf`, which supervisord reads until then and from which nothing starts by itself.
-pub fn write_programs(ctx: &Context<'_>, processes: &Processes, release: &ReleaseDir) -> Result<(), RenderError> {
-    for (path, autostart) in [(release.programs(), true), (ctx.home.next_programs(), false)] {
+pub fn write_programs(
+    ctx: &Context<'_>,
+    processes: &Processes,
+    release: &ReleaseDir,
+) -> Result<(), RenderError> {
+    for (path, autostart) in [
+        (release.programs(), true),
+        (ctx.home.next_programs(), false),
+    ] {
         let programs = programs_of(ctx, processes, release, autostart);
-        fs::write(&path, template::render(Template::Programs, &programs)?.as_bytes(), fs::PUBLIC)?;
+        fs::write(
+            &path,
+            template::render(Template::Programs, &programs)?.as_bytes(),
+            fs::PUBLIC,
+        )?;
     }
     Ok(())
 }
 
-fn processes_of(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir, facts: &ReleaseFacts<'_>) -> Processes {
+fn processes_of(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    release: &ReleaseDir,
+    facts: &ReleaseFacts<'_>,
+) -> Processes {
     let mut processes = BTreeMap::new();
     let env = ctx.release_environment(release, facts);
-    let cwd = plan.settings.backend.as_ref().map_or_else(|| release.src(), |backend| backend.dir.under(&release.src()));
+    let cwd = plan.settings.backend.as_ref().map_or_else(
+        || release.src(),
+        |backend| backend.dir.under(&release.src()),
+    );
     if plan.settings.backend.is_some()
         && let Ok(name) = WEB.parse::<ProcessName>()
     {
-        let argv = vec![text(&release.venv().join("bin/uwsgi")), "--ini".into(), text(&release.uwsgi_ini())];
+        let argv = vec![
+            text(&release.venv().join("bin/uwsgi")),
+            "--ini".into(),
+            text(&release.uwsgi_ini()),
+        ];
         processes.insert(
             name,
             Process {
@@ -117,15 +144,30 @@ fn processes_of(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir, facts: &Re
         );
     }
     for worker in &plan.settings.workers {
-        processes.insert(worker.name.clone(), worker_process(ctx.home, worker, cwd.clone(), env.clone()));
+        processes.insert(
+            worker.name.clone(),
+            worker_process(ctx.home, worker, cwd.clone(), env.clone()),
+        );
     }
-    Processes { start: 1, processes }
+    Processes {
+        start: 1,
+        processes,
+    }
 }
 
-fn worker_process(home: &Home, worker: &Worker, cwd: PathBuf, env: BTreeMap<String, String>) -> Process {
+fn worker_process(
+    home: &Home,
+    worker: &Worker,
+    cwd: PathBuf,
+    env: BTreeMap<String, String>,
+) -> Process {
     let shared = text(&home.shared());
     Process {
-        argv: worker.command.iter().map(|word| word.replace("{shared}", &shared)).collect(),
+        argv: worker
+            .command
+            .iter()
+            .map(|word| word.replace("{shared}", &shared))
+            .collect(),
         cwd,
         env,
         stop_seconds: worker.stop_timeout.as_secs(),
@@ -134,7 +176,12 @@ fn worker_process(home: &Home, worker: &Worker, cwd: PathBuf, env: BTreeMap<Stri
     }
 }
 
-fn programs_of(ctx: &Context<'_>, processes: &Processes, release: &ReleaseDir, autostart: bool) -> ReleasePrograms {
+fn programs_of(
+    ctx: &Context<'_>,
+    processes: &Processes,
+    release: &ReleaseDir,
+    autostart: bool,
+) -> ReleasePrograms {
     let programs = processes
         .processes
         .iter()
@@ -146,13 +193,21 @@ fn programs_of(ctx: &Context<'_>, processes: &Processes, release: &ReleaseDir, a
                 autostart,
                 restart: true,
                 ready_after: Duration::from_secs(1),
-                stop_signal: if is_web { StopSignal::Hup } else { StopSignal::Term },
+                stop_signal: if is_web {
+                    StopSignal::Hup
+                } else {
+                    StopSignal::Term
+                },
                 stop_wait: Duration::from_secs(process.stop_seconds),
                 log: ctx.home.process_log(name.as_str()),
             }
         })
         .collect();
-    ReleasePrograms { app: ctx.home.app().clone(), release: release.id(), programs }
+    ReleasePrograms {
+        app: ctx.home.app().clone(),
+        release: release.id(),
+        programs,
+    }
 }
 
 /// `landfall --app NAME exec --home HOME --release N PROCESS`: no value of the environment stands in a file.
@@ -178,7 +233,9 @@ fn uwsgi_of(ctx: &Context<'_>, backend: &Backend, release: &ReleaseDir) -> Uwsgi
         module: backend.wsgi.clone(),
         processes: backend.processes,
         threads: backend.threads,
-        listen: listen_queue(&fs::read(Path::new("/proc/sys/net/core/somaxconn")).unwrap_or_default()),
+        listen: listen_queue(
+            &fs::read(Path::new("/proc/sys/net/core/somaxconn")).unwrap_or_default(),
+        ),
         drain: WEB_DRAIN,
     }
 }
@@ -204,7 +261,8 @@ pub fn site(
 /// True if nginx must read its configuration again when `release` becomes live.
 pub fn site_changed(ctx: &Context<'_>, release: &ReleaseDir) -> Result<bool, FsError> {
     let live = fs::read_if_exists(&ctx.home.current().join("nginx.conf"))?;
-    Ok(live.as_deref().map(without_header) != Some(without_header(&fs::read(&release.site_conf())?)))
+    Ok(live.as_deref().map(without_header)
+        != Some(without_header(&fs::read(&release.site_conf())?)))
 }
 
 /// The first comment names the release; it is no difference.
@@ -214,7 +272,10 @@ fn without_header(text: &str) -> &str {
 
 /// nginx tests the whole configuration as it would be with `release` live.
 fn test_site(ctx: &Context<'_>, release: &ReleaseDir) -> Result<(), RenderError> {
-    let trial = template::render(Template::NginxMain, &home::nginx_main(ctx, release.site_conf()))?;
+    let trial = template::render(
+        Template::NginxMain,
+        &home::nginx_main(ctx, release.site_conf()),
+    )?;
     let path = ctx.home.run().join("nginx-trial.conf");
     fs::write(&path, trial.as_bytes(), fs::PUBLIC)?;
     let result = nginx::find().and_then(|program| nginx::check(&program, &path));
@@ -228,11 +289,13 @@ fn site_of(
     release: &ReleaseDir,
     django: Option<&Introspection>,
 ) -> Result<Site, RenderError> {
-    let frontend = plan
-        .settings
-        .frontend
-        .as_ref()
-        .map(|frontend| if frontend.build.is_some() { Pages::Spa } else { Pages::Files });
+    let frontend = plan.settings.frontend.as_ref().map(|frontend| {
+        if frontend.build.is_some() {
+            Pages::Spa
+        } else {
+            Pages::Files
+        }
+    });
     let url = |url: Option<&String>| url.and_then(|url| local_url(url));
     let backend = match &plan.settings.backend {
         None => None,
@@ -256,7 +319,11 @@ fn site_of(
 }
 
 /// The URL prefixes that go to Django: those written down, else those Django says it answers; the health path always.
-fn backend_paths(plan: &Plan, backend: &Backend, django: Option<&Introspection>) -> Result<Vec<UrlPath>, RenderError> {
+fn backend_paths(
+    plan: &Plan,
+    backend: &Backend,
+    django: Option<&Introspection>,
+) -> Result<Vec<UrlPath>, RenderError> {
     let mut paths: Vec<UrlPath> = match (&backend.paths, django) {
         (Some(paths), _) => paths.clone(),
         (None, Some(django)) => {
@@ -281,7 +348,9 @@ fn local_url(url: &str) -> Option<UrlPath> {
         return None;
     }
     let path = format!("/{}/", url.trim_matches('/'));
-    path.parse().ok().filter(|path: &UrlPath| path.as_str() != "/" && path.as_str() != "//")
+    path.parse()
+        .ok()
+        .filter(|path: &UrlPath| path.as_str() != "/" && path.as_str() != "//")
 }
 
 /// The Host header to ask the app with: its domain, else one its settings allow.
@@ -290,7 +359,9 @@ pub fn host_header(ctx: &Context<'_>, django: Option<&Introspection>) -> String 
         return domain.to_string();
     }
     let listen = ctx.app.listen.ip().to_string();
-    let allowed = django.map(|django| django.allowed_hosts.as_slice()).unwrap_or_default();
+    let allowed = django
+        .map(|django| django.allowed_hosts.as_slice())
+        .unwrap_or_default();
     if allowed.iter().any(|host| host == "*" || *host == listen) || allowed.is_empty() {
         return listen;
     }

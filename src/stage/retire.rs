@@ -20,8 +20,15 @@ const SLACK: Duration = Duration::from_secs(5);
 const BARRIER: Duration = Duration::from_secs(10);
 
 /// Hands over the singletons: the old one stops, then the new one starts. Never two at once.
-pub fn hand_over(ctx: &Context<'_>, new: &Processes, release: ReleaseId) -> Result<(), WorkersError> {
-    let singletons: Vec<_> = new.workers().filter(|(_, process)| process.singleton).collect();
+pub fn hand_over(
+    ctx: &Context<'_>,
+    new: &Processes,
+    release: ReleaseId,
+) -> Result<(), WorkersError> {
+    let singletons: Vec<_> = new
+        .workers()
+        .filter(|(_, process)| process.singleton)
+        .collect();
     stop_singletons(ctx, Some(release))?;
     if singletons.is_empty() {
         return Ok(());
@@ -48,9 +55,15 @@ fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(), Rpc
         let Ok(processes) = Processes::read(&ctx.home.release(release)) else {
             continue;
         };
-        let singleton = processes.processes.iter().find(|(each, process)| each.as_str() == name && process.singleton);
+        let singleton = processes
+            .processes
+            .iter()
+            .find(|(each, process)| each.as_str() == name && process.singleton);
         if let Some((_, process)) = singleton {
-            supervisor.stop_and_wait(&program.name, Duration::from_secs(process.stop_seconds) + SLACK)?;
+            supervisor.stop_and_wait(
+                &program.name,
+                Duration::from_secs(process.stop_seconds) + SLACK,
+            )?;
         }
     }
     Ok(())

@@ -56,7 +56,10 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
     loop {
         match visit(ctx, checks, release) {
             Ok(asked) => {
-                running.end(Outcome::done(format!("{} answered well", count(asked, "request"))));
+                running.end(Outcome::done(format!(
+                    "{} answered well",
+                    count(asked, "request")
+                )));
                 return Ok(());
             }
             Err(error) if begun.elapsed() >= PATIENCE => return Err(error),
@@ -67,7 +70,10 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
 
 /// One visit; gives the number of requests.
 fn visit(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<usize, VerifyError> {
-    let visitor = Visitor { address: reachable(ctx.app.listen), host: checks.host.clone() };
+    let visitor = Visitor {
+        address: reachable(ctx.app.listen),
+        host: checks.host.clone(),
+    };
     let mut asked = 0;
     if checks.frontend {
         let page = visitor.get("/", true)?;
@@ -95,11 +101,15 @@ struct Visitor {
 
 impl Visitor {
     fn get(&self, path: &str, must_exist: bool) -> Result<Response, VerifyError> {
-        let response = http::get(self.address, &self.host, path, REQUEST).map_err(VerifyError::Silent)?;
+        let response =
+            http::get(self.address, &self.host, path, REQUEST).map_err(VerifyError::Silent)?;
         if is_good(response.status, must_exist) {
             Ok(response)
         } else {
-            Err(VerifyError::Status { url: path.into(), status: response.status })
+            Err(VerifyError::Status {
+                url: path.into(),
+                status: response.status,
+            })
         }
     }
 }
@@ -122,7 +132,9 @@ fn assets_of(html: &str) -> Vec<String> {
             let value = &html[start + attribute.len() - 1..];
             let Some(end) = value.find('"') else { continue };
             let path = value[..end].split(['?', '#']).next().unwrap_or_default();
-            let is_asset = [".js", ".mjs", ".css"].iter().any(|ending| path.ends_with(ending));
+            let is_asset = [".js", ".mjs", ".css"]
+                .iter()
+                .any(|ending| path.ends_with(ending));
             if is_asset && !path.starts_with("//") && !assets.iter().any(|asset| asset == path) {
                 assets.push(path.to_owned());
             }

@@ -55,8 +55,15 @@ impl Hint for WorkersError {
 }
 
 /// Starts every worker that may run beside its predecessor, and waits for all of them.
-pub fn run(ctx: &Context<'_>, processes: &Processes, release: ReleaseId) -> Result<(), WorkersError> {
-    let side_by_side: Vec<_> = processes.workers().filter(|(_, process)| !process.singleton).collect();
+pub fn run(
+    ctx: &Context<'_>,
+    processes: &Processes,
+    release: ReleaseId,
+) -> Result<(), WorkersError> {
+    let side_by_side: Vec<_> = processes
+        .workers()
+        .filter(|(_, process)| !process.singleton)
+        .collect();
     if side_by_side.is_empty() {
         return Ok(());
     }
@@ -95,11 +102,18 @@ pub fn start<'a>(
     let tail = LogTail::new(ctx.home.process_log(name.as_str()));
     supervisor.reread()?;
     supervisor.add(&program)?;
-    let runs = supervisor.process(&program)?.is_some_and(|process| !process.state.is_stopped());
+    let runs = supervisor
+        .process(&program)?
+        .is_some_and(|process| !process.state.is_stopped());
     if !runs {
         supervisor.start(&program)?;
     }
-    Ok(Started { name, process, program, tail })
+    Ok(Started {
+        name,
+        process,
+        program,
+        tail,
+    })
 }
 
 impl Started<'_> {
@@ -109,8 +123,8 @@ impl Started<'_> {
         let mut pid = None;
         loop {
             let process = ctx.supervisor().process(&self.program)?;
-            let Some(process) =
-                process.filter(|process| !process.state.is_stopped() && process.state != State::Backoff)
+            let Some(process) = process
+                .filter(|process| !process.state.is_stopped() && process.state != State::Backoff)
             else {
                 return Err(self.ended(begun));
             };
@@ -119,7 +133,8 @@ impl Started<'_> {
                 return Err(self.ended(begun));
             }
             pid = pid.or(process.pid);
-            let says_ready = self.is_celery() && READY_WORDS.iter().any(|words| self.tail.contains(words));
+            let says_ready =
+                self.is_celery() && READY_WORDS.iter().any(|words| self.tail.contains(words));
             if says_ready || begun.elapsed() >= self.process.ready_after() {
                 return Ok(());
             }
@@ -128,11 +143,19 @@ impl Started<'_> {
     }
 
     fn is_celery(&self) -> bool {
-        self.process.argv.iter().take(4).any(|word| word == "celery" || word.ends_with("/celery"))
+        self.process
+            .argv
+            .iter()
+            .take(4)
+            .any(|word| word == "celery" || word.ends_with("/celery"))
     }
 
     fn ended(&self, begun: Instant) -> WorkersError {
         let after = format!("{:.1}s", begun.elapsed().as_secs_f64());
-        WorkersError::Ended { process: self.name.clone(), after, output: self.tail.lines() }
+        WorkersError::Ended {
+            process: self.name.clone(),
+            after,
+            output: self.tail.lines(),
+        }
     }
 }

@@ -119,7 +119,10 @@ impl Hint for RpcError {
                 let conf = socket.with_file_name("supervisord.conf");
                 vec![format!("start it: supervisord -c {}", conf.display())]
             }
-            Self::Fault { fault: Fault::CannotReread, .. } => {
+            Self::Fault {
+                fault: Fault::CannotReread,
+                ..
+            } => {
                 vec!["see run/supervisord.conf in the app's home, and the files it includes".into()]
             }
             _ => Vec::new(),

@@ -103,14 +103,19 @@ impl State {
     /// True where there is no process and none will be started by itself (`STOPPED_STATES`). An `Exited` one may still
     /// be restarted, if its program says so.
     pub fn is_stopped(self) -> bool {
-        matches!(self, Self::Stopped | Self::Exited | Self::Fatal | Self::Unknown)
+        matches!(
+            self,
+            Self::Stopped | Self::Exited | Self::Fatal | Self::Unknown
+        )
     }
 }
 
 impl Supervisor {
     /// The supervisord that listens on `socket`. Does not connect yet.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self {
+            socket: socket.into(),
+        }
     }
 
     /// Its socket.
@@ -158,14 +163,16 @@ impl Supervisor {
     /// Starts a program; does not wait until it runs. One that runs is an error ([`Fault::AlreadyStarted`]).
     pub fn start(&self, name: &str) -> Result<(), RpcError> {
         let params = [text(name), Value::Bool(false)];
-        self.call("supervisor.startProcess", name, &params).map(|_| ())
+        self.call("supervisor.startProcess", name, &params)
+            .map(|_| ())
     }
 
     /// Sends a program its stop signal; does not wait until it ends. One that does not run is an error
     /// ([`Fault::NotRunning`]), also while it is already stopping.
     pub fn stop(&self, name: &str) -> Result<(), RpcError> {
         let params = [text(name), Value::Bool(false)];
-        self.call("supervisor.stopProcess", name, &params).map(|_| ())
+        self.call("supervisor.stopProcess", name, &params)
+            .map(|_| ())
     }
 
     /// Stops a program and waits until it is gone, at most `longest`. One that does not run is fine. supervisord kills it
@@ -176,9 +183,15 @@ impl Supervisor {
             _ => {}
         }
         let deadline = Instant::now() + longest;
-        while !self.process(name)?.is_none_or(|process| process.state.is_stopped()) {
+        while !self
+            .process(name)?
+            .is_none_or(|process| process.state.is_stopped())
+        {
             if Instant::now() > deadline {
-                return Err(RpcError::NotStopped { name: name.to_owned(), waited: longest });
+                return Err(RpcError::NotStopped {
+                    name: name.to_owned(),
+                    waited: longest,
+                });
             }
             thread::sleep(POLL);
         }
@@ -188,7 +201,8 @@ impl Supervisor {
     /// Sends a running program a signal, by its name without `SIG`: `HUP`.
     pub fn signal(&self, name: &str, signal: &str) -> Result<(), RpcError> {
         let params = [text(name), text(signal)];
-        self.call("supervisor.signalProcess", name, &params).map(|_| ())
+        self.call("supervisor.signalProcess", name, &params)
+            .map(|_| ())
     }
 
     /// All processes, by name.
@@ -197,14 +211,19 @@ impl Supervisor {
         let Value::Array(items) = self.call(method, "", &[])? else {
             return Err(garbled(method, "no list"));
         };
-        let read = |item| read_process(item).ok_or_else(|| garbled(method, "a process without its fields"));
+        let read = |item| {
+            read_process(item).ok_or_else(|| garbled(method, "a process without its fields"))
+        };
         items.iter().map(read).collect()
     }
 
     /// One process, if supervisord has it.
     pub fn process(&self, name: &str) -> Result<Option<Process>, RpcError> {
         let mut all = self.processes()?;
-        Ok(all.iter().position(|each| each.name == name).map(|at| all.swap_remove(at)))
+        Ok(all
+            .iter()
+            .position(|each| each.name == name)
+            .map(|at| all.swap_remove(at)))
     }
 
     /// Tells it to stop its programs, each in its own time, and to end. Does not wait: see
@@ -213,7 +232,12 @@ impl Supervisor {
         self.call("supervisor.shutdown", "", &[]).map(|_| ())
     }
 
-    fn call(&self, method: &'static str, subject: &str, params: &[Value]) -> Result<Value, RpcError> {
+    fn call(
+        &self,
+        method: &'static str,
+        subject: &str,
+        params: &[Value],
+    ) -> Result<Value, RpcError> {
         let answer = self.exchange(method, &call(method, params))?;
         match parse(&answer).map_err(|problem| garbled(method, problem))? {
             Answer::Value(value) => Ok(value),
@@ -227,7 +251,10 @@ impl Supervisor {
     }
 
     fn exchange(&self, method: &'static str, body: &str) -> Result<String, RpcError> {
-        let down = |source| RpcError::Down { socket: self.socket.clone(), source };
+        let down = |source| RpcError::Down {
+            socket: self.socket.clone(),
+            source,
+        };
         let mut stream = socket::unix(&self.socket, CALL_TIMEOUT).map_err(down)?;
         let request = format!(
             "POST /RPC2 HTTP/1.0\r\nHost: localhost\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -247,13 +274,19 @@ fn text(value: &str) -> Value {
 }
 
 fn garbled(method: &'static str, problem: impl ToString) -> RpcError {
-    RpcError::Garbled { method, problem: problem.to_string() }
+    RpcError::Garbled {
+        method,
+        problem: problem.to_string(),
+    }
 }
 
 /// The fields of `getProcessInfo` (supervisor/rpcinterface.py).
 fn read_process(info: &Value) -> Option<Process> {
     let state = State::from_number(info.int("state")?);
-    let number = |member| info.int(member).and_then(|number| u64::try_from(number).ok());
+    let number = |member| {
+        info.int(member)
+            .and_then(|number| u64::try_from(number).ok())
+    };
     let started_unix = number("start").filter(|seconds| *seconds > 0);
     let pid = number("pid").filter(|pid| *pid > 0);
     let uptime = match (pid, started_unix, number("now")) {

@@ -47,17 +47,24 @@ pub(super) enum Answer {
 
 /// The body of a call. Only the parameter types that supervisor's methods take.
 pub(super) fn call(method: &str, params: &[Value]) -> String {
-    let mut body = format!("<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName><params>");
+    let mut body =
+        format!("<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName><params>");
     for param in params {
         let _ = match param {
             Value::Int(number) => write!(body, "<param><value><int>{number}</int></value></param>"),
             Value::Bool(flag) => {
                 let flag = u8::from(*flag);
-                write!(body, "<param><value><boolean>{flag}</boolean></value></param>")
+                write!(
+                    body,
+                    "<param><value><boolean>{flag}</boolean></value></param>"
+                )
             }
             Value::Text(text) => {
                 let text = escaped(text);
-                write!(body, "<param><value><string>{text}</string></value></param>")
+                write!(
+                    body,
+                    "<param><value><string>{text}</string></value></param>"
+                )
             }
             Value::Array(_) | Value::Struct(_) => Ok(()),
         };
@@ -66,7 +73,9 @@ pub(super) fn call(method: &str, params: &[Value]) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// Reads an answer; the error says what is odd about it.
@@ -96,7 +105,11 @@ fn value(node: Node<'_, '_>) -> Result<Value, String> {
     };
     let text = typed.text().unwrap_or_default();
     match typed.tag_name().name() {
-        "int" | "i4" => text.trim().parse().map(Value::Int).map_err(|_| format!("`{text}` is no number")),
+        "int" | "i4" => text
+            .trim()
+            .parse()
+            .map(Value::Int)
+            .map_err(|_| format!("`{text}` is no number")),
         "boolean" => Ok(Value::Bool(text.trim() == "1")),
         "string" => Ok(Value::Text(text.to_owned())),
         "array" => {
@@ -108,7 +121,9 @@ fn value(node: Node<'_, '_>) -> Result<Value, String> {
             .children()
             .filter(|member| member.has_tag_name("member"))
             .map(|member| {
-                let name = child(member, "name").and_then(|name| name.text()).ok_or("a member without a name")?;
+                let name = child(member, "name")
+                    .and_then(|name| name.text())
+                    .ok_or("a member without a name")?;
                 let value = value(child(member, "value").ok_or("a member without a value")?)?;
                 Ok((name.to_owned(), value))
             })
@@ -125,7 +140,10 @@ mod tests {
     #[test]
     fn a_call_is_escaped() {
         assert_eq!(
-            call("supervisor.startProcess", &[Value::Text("a<b&c".into()), Value::Bool(false)]),
+            call(
+                "supervisor.startProcess",
+                &[Value::Text("a<b&c".into()), Value::Bool(false)]
+            ),
             "<?xml version=\"1.0\"?><methodCall><methodName>supervisor.startProcess</methodName><params>\
              <param><value><string>a&lt;b&amp;c</string></value></param>\
              <param><value><boolean>0</boolean></value></param></params></methodCall>"
@@ -137,11 +155,16 @@ mod tests {
         let fault = "<?xml version='1.0'?>\n<methodResponse>\n<fault>\n<value><struct>\n<member>\n<name>faultCode</name>\n\
             <value><int>10</int></value>\n</member>\n<member>\n<name>faultString</name>\n<value><string>BAD_NAME: x</string></value>\n\
             </member>\n</struct></value>\n</fault>\n</methodResponse>\n";
-        assert_eq!(parse(fault).unwrap(), Answer::Fault(10, "BAD_NAME: x".into()));
+        assert_eq!(
+            parse(fault).unwrap(),
+            Answer::Fault(10, "BAD_NAME: x".into())
+        );
         let list = "<methodResponse><params><param><value><array><data><value><struct><member><name>pid</name><value><int>7</int>\
             </value></member><member><name>spawnerr</name><value><string></string></value></member></struct></value></data></array>\
             </value></param></params></methodResponse>";
-        let Answer::Value(Value::Array(items)) = parse(list).unwrap() else { panic!("no array") };
+        let Answer::Value(Value::Array(items)) = parse(list).unwrap() else {
+            panic!("no array")
+        };
         assert_eq!(items[0].int("pid"), Some(7));
         assert_eq!(items[0].text("spawnerr"), Some(""));
     }

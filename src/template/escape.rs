@@ -21,7 +21,9 @@ impl Format {
         }
         match self {
             // Variables are expanded in quotes too, and nginx has no escape for `$`.
-            Self::Nginx => value.contains('$').then_some("nginx would read `$` as a variable"),
+            Self::Nginx => value
+                .contains('$')
+                .then_some("nginx would read `$` as a variable"),
             Self::Uwsgi => uwsgi_problem(value),
             Self::Supervisor => supervisor_problem(value),
         }
@@ -37,7 +39,8 @@ impl Format {
 }
 
 fn trimmed(value: &str) -> Option<&'static str> {
-    (value != value.trim()).then_some("it starts or ends with a space, which is lost in an ini file")
+    (value != value.trim())
+        .then_some("it starts or ends with a space, which is lost in an ini file")
 }
 
 /// uWSGI replaces `$(NAME)` and `@(FILE)` (core/config.c) and `%x` (core/utils.c, `magic_sub`) in every value.
@@ -51,8 +54,16 @@ fn uwsgi_problem(value: &str) -> Option<&'static str> {
 /// `;` and `#` start a comment after a space or at the start (supervisor/options.py, `UnhosedConfigParser`), and
 /// `%(here)s` is replaced before `%%` is read (`expand_here`).
 fn supervisor_problem(value: &str) -> Option<&'static str> {
-    let starts_comment = |at: usize| value[..at].chars().next_back().is_none_or(char::is_whitespace);
-    if value.match_indices([';', '#']).any(|(at, _)| starts_comment(at)) {
+    let starts_comment = |at: usize| {
+        value[..at]
+            .chars()
+            .next_back()
+            .is_none_or(char::is_whitespace)
+    };
+    if value
+        .match_indices([';', '#'])
+        .any(|(at, _)| starts_comment(at))
+    {
         return Some("supervisor would read `;` or `#` after a space as a comment");
     }
     if value.contains("%(here)s") {

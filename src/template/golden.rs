@@ -13,13 +13,18 @@ use crate::supervisor::program::{Program, ReleasePrograms, StopSignal, Superviso
 const HOME: &str = "/srv/landfall/notes";
 
 fn check(name: &str, rendered: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, rendered.as_bytes(), fs::PUBLIC).unwrap();
     }
     let expected = fs::read(&path).unwrap_or_default();
-    assert_eq!(expected, rendered, "tests/golden/{name} differs; UPDATE_GOLDEN=1 writes it anew");
+    assert_eq!(
+        expected, rendered,
+        "tests/golden/{name} differs; UPDATE_GOLDEN=1 writes it anew"
+    );
 }
 
 /// A single-page app and Django, with everything there is.
@@ -29,10 +34,15 @@ pub(super) fn full_site(home: &Path) -> Site {
         release: ReleaseId(42),
         home: home.to_owned(),
         listen: "127.0.0.1:8080".parse().unwrap(),
-        server_names: vec!["notes.example.org".parse().unwrap(), "www.notes.example.org".parse().unwrap()],
+        server_names: vec![
+            "notes.example.org".parse().unwrap(),
+            "www.notes.example.org".parse().unwrap(),
+        ],
         frontend: Some(Pages::Spa),
         backend: Some(Backend {
-            paths: ["/api/", "/admin/", "/api", "/healthz", "/static/"].map(|path| path.parse().unwrap()).to_vec(),
+            paths: ["/api/", "/admin/", "/api", "/healthz", "/static/"]
+                .map(|path| path.parse().unwrap())
+                .to_vec(),
             static_url: Some("/static/".parse().unwrap()),
             media_url: Some("/media/".parse().unwrap()),
         }),
@@ -65,7 +75,15 @@ pub(super) fn uwsgi(socket: PathBuf) -> Uwsgi {
 }
 
 fn program(name: &str, stop_signal: StopSignal) -> Program {
-    let command = ["/usr/bin/landfall", "exec", "--home", HOME, "--release", "42", name];
+    let command = [
+        "/usr/bin/landfall",
+        "exec",
+        "--home",
+        HOME,
+        "--release",
+        "42",
+        name,
+    ];
     Program {
         name: format!("{name}-42"),
         command: command.map(str::to_owned).to_vec(),
@@ -83,11 +101,29 @@ fn golden_nginx() {
     let main = main_conf(Path::new(HOME));
     check("nginx.conf", &render(Template::NginxMain, &main).unwrap());
     let site = full_site(Path::new(HOME));
-    check("site-spa-and-django.conf", &render(Template::NginxSite, &site).unwrap());
-    let django = Site { frontend: None, server_names: Vec::new(), https: true, ..site.clone() };
-    check("site-django.conf", &render(Template::NginxSite, &django).unwrap());
-    let files = Site { frontend: Some(Pages::Files), backend: None, ..site };
-    check("site-files.conf", &render(Template::NginxSite, &files).unwrap());
+    check(
+        "site-spa-and-django.conf",
+        &render(Template::NginxSite, &site).unwrap(),
+    );
+    let django = Site {
+        frontend: None,
+        server_names: Vec::new(),
+        https: true,
+        ..site.clone()
+    };
+    check(
+        "site-django.conf",
+        &render(Template::NginxSite, &django).unwrap(),
+    );
+    let files = Site {
+        frontend: Some(Pages::Files),
+        backend: None,
+        ..site
+    };
+    check(
+        "site-files.conf",
+        &render(Template::NginxSite, &files).unwrap(),
+    );
 }
 
 #[test]
@@ -101,9 +137,15 @@ fn golden_supervisor() {
     let programs = ReleasePrograms {
         app: "notes".parse().unwrap(),
         release: ReleaseId(42),
-        programs: vec![program("web", StopSignal::Hup), program("celery", StopSignal::Term)],
+        programs: vec![
+            program("web", StopSignal::Hup),
+            program("celery", StopSignal::Term),
+        ],
     };
-    check("programs.conf", &render(Template::Programs, &programs).unwrap());
+    check(
+        "programs.conf",
+        &render(Template::Programs, &programs).unwrap(),
+    );
     let supervisord = Supervisord {
         app: "notes".parse().unwrap(),
         home: PathBuf::from(HOME),
@@ -114,7 +156,10 @@ fn golden_supervisor() {
             ..program("nginx", StopSignal::Quit)
         }],
     };
-    check("supervisord.conf", &render(Template::Supervisord, &supervisord).unwrap());
+    check(
+        "supervisord.conf",
+        &render(Template::Supervisord, &supervisord).unwrap(),
+    );
 }
 
 #[test]
@@ -132,19 +177,31 @@ fn a_value_the_format_cannot_carry_is_named() {
          supervisor/programs.conf as `programs[0].command`: supervisor would read `;` or `#` after a space as a comment"
     );
     let error = render(Template::NginxSite, &full_site(Path::new("/srv/$x"))).unwrap_err();
-    assert!(error.to_string().contains("nginx would read `$` as a variable"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("nginx would read `$` as a variable"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_a_template_names_must_be_there() {
-    let error = render(Template::Uwsgi, &serde_json::json!({"app": "a", "release": 1, "socket": null})).unwrap_err();
+    let error = render(
+        Template::Uwsgi,
+        &serde_json::json!({"app": "a", "release": 1, "socket": null}),
+    )
+    .unwrap_err();
     assert!(matches!(error, TemplateError::Render { .. }), "{error}");
 }
 
 #[test]
 fn two_releases_of_one_site_differ_in_the_header_only() {
     let site = full_site(Path::new(HOME));
-    let next = Site { release: ReleaseId(43), ..site.clone() };
+    let next = Site {
+        release: ReleaseId(43),
+        ..site.clone()
+    };
     let [a, b] = [site, next].map(|site| render(Template::NginxSite, &site).unwrap());
     assert_ne!(a, b);
     assert_eq!(without_header(&a), without_header(&b));

@@ -50,16 +50,25 @@ fn asset(n: usize) -> String {
 
 /// A home: `current/public` is a link to the cache, as in a real release.
 fn home() -> TempDir {
-    let dir = tempfile::Builder::new().prefix("land fall").tempdir().unwrap();
+    let dir = tempfile::Builder::new()
+        .prefix("land fall")
+        .tempdir()
+        .unwrap();
     let home = dir.path();
     for n in [1, 2] {
-        let (release, built) = (home.join(format!("releases/{n}")), home.join(format!("cache/frontend/{n}")));
+        let (release, built) = (
+            home.join(format!("releases/{n}")),
+            home.join(format!("cache/frontend/{n}")),
+        );
         put(&built.join("index.html"), &format!("page {n} {}", asset(n)));
         put(&built.join("about/index.html"), "about");
         put(&built.join(&asset(n)[1..]), &format!("script {n}"));
         put(&built.join("assets/index-DiwrgTda.js"), "vite");
         put(&built.join(".env"), "secret");
-        put(&home.join("assets").join(&asset(n)[1..]), &format!("script {n}"));
+        put(
+            &home.join("assets").join(&asset(n)[1..]),
+            &format!("script {n}"),
+        );
         put(&release.join("static/css/app.55e7cbb9ba48.css"), "css");
         put(&release.join("static/.git/config"), "secret");
         put(&home.join("shared/media/x.svg"), "<svg/>");
@@ -67,8 +76,16 @@ fn home() -> TempDir {
         fs::symlink(&built, &release.join("public")).unwrap();
         fs::symlink(&home.join("shared/media"), &release.join("media")).unwrap();
     }
-    fs::symlink(Path::new("/etc/passwd"), &home.join("cache/frontend/1/passwd.txt")).unwrap();
-    fs::symlink(Path::new("index.html"), &home.join("cache/frontend/1/own.txt")).unwrap();
+    fs::symlink(
+        Path::new("/etc/passwd"),
+        &home.join("cache/frontend/1/passwd.txt"),
+    )
+    .unwrap();
+    fs::symlink(
+        Path::new("index.html"),
+        &home.join("cache/frontend/1/own.txt"),
+    )
+    .unwrap();
     for folder in ["run/nginx", "log"] {
         fs::create_folder(&home.join(folder)).unwrap();
     }
@@ -79,11 +96,20 @@ fn home() -> TempDir {
 impl Server {
     fn start(change: impl Fn(Site) -> Site) -> Self {
         let dir = home();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let site = change(Site { listen: address, ..full_site(dir.path()) });
+        let address = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let site = change(Site {
+            listen: address,
+            ..full_site(dir.path())
+        });
         let conf = dir.path().join("run/nginx.conf");
         let user = user::is_root().then(user::name);
-        let main = Main { user, ..main_conf(dir.path()) };
+        let main = Main {
+            user,
+            ..main_conf(dir.path())
+        };
         put(&conf, &render(Template::NginxMain, &main).unwrap());
         let program = nginx::find().expect("nginx is missing: apt install nginx-light");
         // Before the first release.
@@ -94,7 +120,11 @@ impl Server {
         }
         nginx::check(&program, &conf).unwrap();
         let run = nginx::run(&program, &conf);
-        let server = Self { dir, address, nginx: run.to_std().spawn().unwrap() };
+        let server = Self {
+            dir,
+            address,
+            nginx: run.to_std().spawn().unwrap(),
+        };
         let deadline = Instant::now() + WAIT;
         while std::net::TcpStream::connect(address).is_err() {
             assert!(Instant::now() < deadline, "nginx does not listen");
@@ -120,9 +150,18 @@ impl Server {
 fn pages_assets_and_everything_else_go_where_they_should() {
     let server = Server::start(|site| site);
     let page = "page 1 /js/app.a1b2c3d1.js";
-    for path in ["/", "/index.html", "/users/jane.doe", "/deep/in/the/app?x=1"] {
+    for path in [
+        "/",
+        "/index.html",
+        "/users/jane.doe",
+        "/deep/in/the/app?x=1",
+    ] {
         let response = server.get(path);
-        assert_eq!((response.status, response.text().as_str()), (200, page), "{path}");
+        assert_eq!(
+            (response.status, response.text().as_str()),
+            (200, page),
+            "{path}"
+        );
         assert_eq!(response.header("cache-control"), Some("no-cache"), "{path}");
         assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     }
@@ -130,17 +169,39 @@ fn pages_assets_and_everything_else_go_where_they_should() {
     // A former release's asset, for open tabs; one that never was is no page.
     assert_eq!(server.get(&asset(2)).text(), "script 2");
     assert_eq!(server.status("/js/app.00000000.js"), 404);
-    for path in ["/js/gone.js", "/favicon.ico", "/.env", "/.git/config", "/static/.git/config", "/static/gone.css"] {
+    for path in [
+        "/js/gone.js",
+        "/favicon.ico",
+        "/.env",
+        "/.git/config",
+        "/static/.git/config",
+        "/static/gone.css",
+    ] {
         assert_eq!(server.status(path), 404, "{path}");
     }
-    for path in [asset(1).as_str(), &asset(2), "/static/css/app.55e7cbb9ba48.css", "/assets/index-DiwrgTda.js"] {
+    for path in [
+        asset(1).as_str(),
+        &asset(2),
+        "/static/css/app.55e7cbb9ba48.css",
+        "/assets/index-DiwrgTda.js",
+    ] {
         let response = server.get(path);
         assert_eq!(response.status, 200, "{path}");
-        assert_eq!(response.header("cache-control"), Some("public, max-age=31536000, immutable"), "{path}");
+        assert_eq!(
+            response.header("cache-control"),
+            Some("public, max-age=31536000, immutable"),
+            "{path}"
+        );
     }
-    assert_eq!(server.get(&asset(1)).header("content-type"), Some("text/javascript"));
+    assert_eq!(
+        server.get(&asset(1)).header("content-type"),
+        Some("text/javascript")
+    );
     // Under STATIC_URL, but the frontend's.
-    put(&server.path("cache/frontend/1/static/js/main.a1b2c3d9.js"), "cra");
+    put(
+        &server.path("cache/frontend/1/static/js/main.a1b2c3d9.js"),
+        "cra",
+    );
     assert_eq!(server.get("/static/js/main.a1b2c3d9.js").text(), "cra");
 }
 
@@ -149,9 +210,16 @@ fn uploads_cannot_run_as_pages_of_the_site() {
     let server = Server::start(|site| site);
     let svg = server.get("/media/x.svg");
     assert_eq!(svg.status, 200);
-    assert!(svg.header("content-security-policy").unwrap().contains("sandbox"));
+    assert!(
+        svg.header("content-security-policy")
+            .unwrap()
+            .contains("sandbox")
+    );
     let jpg = server.get("/media/x.jpg");
-    assert_eq!((jpg.text().as_str(), jpg.header("content-security-policy")), ("jpg", None));
+    assert_eq!(
+        (jpg.text().as_str(), jpg.header("content-security-policy")),
+        ("jpg", None)
+    );
     assert_eq!(jpg.header("x-content-type-options"), Some("nosniff"));
 }
 
@@ -162,8 +230,14 @@ fn a_link_to_somebody_elses_file_is_not_followed() {
     if user::is_root() {
         let nobody = Some(nix::unistd::Uid::from_raw(65534));
         let link = server.path("cache/frontend/1/passwd.txt");
-        nix::unistd::fchownat(nix::fcntl::AT_FDCWD, &link, nobody, None, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)
-            .unwrap();
+        nix::unistd::fchownat(
+            nix::fcntl::AT_FDCWD,
+            &link,
+            nobody,
+            None,
+            nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
+        )
+        .unwrap();
     }
     assert_eq!(server.status("/passwd.txt"), 403);
     assert_eq!(server.status("/own.txt"), 200);
@@ -172,9 +246,20 @@ fn a_link_to_somebody_elses_file_is_not_followed() {
 #[test]
 fn other_hosts_are_refused_only_where_hosts_are_named() {
     let server = Server::start(|site| site);
-    assert_eq!(get(server.address, "evil.example", "/", WAIT).unwrap().status, 404);
-    let open = Server::start(|site| Site { server_names: Vec::new(), ..site });
-    assert_eq!(get(open.address, "evil.example", "/", WAIT).unwrap().status, 200);
+    assert_eq!(
+        get(server.address, "evil.example", "/", WAIT)
+            .unwrap()
+            .status,
+        404
+    );
+    let open = Server::start(|site| Site {
+        server_names: Vec::new(),
+        ..site
+    });
+    assert_eq!(
+        get(open.address, "evil.example", "/", WAIT).unwrap().status,
+        200
+    );
 }
 
 /// Answers uwsgi requests with the release's number, or with the request's variables, one per line.
@@ -205,7 +290,10 @@ fn answer(listener: &UnixListener, n: usize, stop: &AtomicBool) {
 
 #[test]
 fn django_is_told_the_truth_whatever_the_client_claims() {
-    let server = Server::start(|site| Site { frontend: None, ..site });
+    let server = Server::start(|site| Site {
+        frontend: None,
+        ..site
+    });
     let listener = UnixListener::bind(server.path("releases/1/web.sock")).unwrap();
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -229,7 +317,14 @@ fn django_is_told_the_truth_whatever_the_client_claims() {
         ] {
             assert!(lines.contains(expected), "{expected} in {text}");
         }
-        assert_eq!(lines.iter().filter(|line| line.starts_with("HTTP_X_FORWARDED_PROTO=")).count(), 1, "{text}");
+        assert_eq!(
+            lines
+                .iter()
+                .filter(|line| line.starts_with("HTTP_X_FORWARDED_PROTO="))
+                .count(),
+            1,
+            "{text}"
+        );
         for refused in ["=https", "HTTP_PROXY"] {
             assert!(!text.contains(refused), "{refused} in {text}");
         }
@@ -239,8 +334,12 @@ fn django_is_told_the_truth_whatever_the_client_claims() {
 #[test]
 fn no_request_is_lost_while_current_changes() {
     const SWITCHES: usize = 200;
-    let server = Server::start(|site| Site { frontend: Some(Pages::Spa), ..site });
-    let sockets = [1, 2].map(|n| UnixListener::bind(server.path(&format!("releases/{n}/web.sock"))).unwrap());
+    let server = Server::start(|site| Site {
+        frontend: Some(Pages::Spa),
+        ..site
+    });
+    let sockets =
+        [1, 2].map(|n| UnixListener::bind(server.path(&format!("releases/{n}/web.sock"))).unwrap());
     let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     let ask = || {
         while !stop.load(Ordering::Relaxed) {
@@ -255,7 +354,11 @@ fn no_request_is_lost_while_current_changes() {
         }
     };
     let served = thread::scope(|scope| {
-        let answering: Vec<_> = sockets.iter().zip([1, 2]).map(|(socket, n)| (socket, n)).collect();
+        let answering: Vec<_> = sockets
+            .iter()
+            .zip([1, 2])
+            .map(|(socket, n)| (socket, n))
+            .collect();
         let done = AtomicBool::new(false);
         thread::scope(|inner| {
             for (socket, n) in answering {
@@ -264,11 +367,18 @@ fn no_request_is_lost_while_current_changes() {
             }
             let clients: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
             for n in 0..SWITCHES {
-                fs::swap_link(Path::new(&format!("releases/{}", 1 + (n + 1) % 2)), &server.path("current")).unwrap();
+                fs::swap_link(
+                    Path::new(&format!("releases/{}", 1 + (n + 1) % 2)),
+                    &server.path("current"),
+                )
+                .unwrap();
                 thread::sleep(Duration::from_millis(5));
             }
             stop.store(true, Ordering::Relaxed);
-            let failed = clients.into_iter().filter_map(|client| client.join().err()).count();
+            let failed = clients
+                .into_iter()
+                .filter_map(|client| client.join().err())
+                .count();
             done.store(true, Ordering::Relaxed);
             assert_eq!(failed, 0, "clients lost a request");
         });

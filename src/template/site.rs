@@ -115,10 +115,15 @@ impl Site {
     fn fields(&self) -> Fields<'_> {
         let current = self.home.join("current");
         let backend = self.backend.as_ref();
-        let static_files = backend.and_then(|backend| folder(backend.static_url.as_ref(), &current, "static"));
+        let static_files =
+            backend.and_then(|backend| folder(backend.static_url.as_ref(), &current, "static"));
         let media = backend
             .and_then(|backend| folder(backend.media_url.as_ref(), &current, "media"))
-            .filter(|media| static_files.as_ref().is_none_or(|files| files.url != media.url));
+            .filter(|media| {
+                static_files
+                    .as_ref()
+                    .is_none_or(|files| files.url != media.url)
+            });
         let files = [&static_files, &media].map(|each| each.as_ref().map(|folder| folder.url));
         let everything = backend.is_some() && self.frontend.is_none();
         let paths = match backend {
@@ -153,7 +158,10 @@ impl Site {
 
 fn folder<'a>(url: Option<&'a UrlPath>, current: &Path, name: &str) -> Option<Folder<'a>> {
     let url = url.map(base).filter(|url| !url.is_empty())?;
-    Some(Folder { url, path: current.join(name) })
+    Some(Folder {
+        url,
+        path: current.join(name),
+    })
 }
 
 /// `/api/` → `/api`; `/` → nothing.

@@ -38,13 +38,23 @@ fn environment() -> &'static Path {
     MADE.get_or_init(|| {
         let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/uwsgi-for-tests");
         let run = |program: PathBuf, args: &[&str]| {
-            let cmd = Cmd::new(program).args(args.iter().copied()).env("PATH", SYSTEM_PATH).env("HOME", "/tmp");
+            let cmd = Cmd::new(program)
+                .args(args.iter().copied())
+                .env("PATH", SYSTEM_PATH)
+                .env("HOME", "/tmp");
             output(&cmd.timeout(Duration::from_secs(180)))
         };
         if !place.join("bin/uwsgi").exists() {
-            run("/usr/bin/python3".into(), &["-m", "venv", place.to_str().unwrap()])
-                .expect("no Python environment: apt install python3-venv");
-            run(place.join("bin/pip"), &["install", "--quiet", "pyuwsgi==2.0.30"]).expect("no uWSGI from PyPI");
+            run(
+                "/usr/bin/python3".into(),
+                &["-m", "venv", place.to_str().unwrap()],
+            )
+            .expect("no Python environment: apt install python3-venv");
+            run(
+                place.join("bin/pip"),
+                &["install", "--quiet", "pyuwsgi==2.0.30"],
+            )
+            .expect("no uWSGI from PyPI");
         }
         place
     })
@@ -58,17 +68,28 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let _ = kill(
+            Pid::from_raw(self.child.id().cast_signed()),
+            Signal::SIGTERM,
+        );
         let _ = self.child.wait();
     }
 }
 
 impl Running {
     fn start(app: &str) -> Self {
-        let dir = tempfile::Builder::new().prefix("land 5%fall").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("land 5%fall")
+            .tempdir()
+            .unwrap();
         let socket = dir.path().join("web.sock");
         fs::create_folder(&dir.path().join("notes")).unwrap();
-        fs::write(&dir.path().join("notes/wsgi.py"), app.as_bytes(), fs::PUBLIC).unwrap();
+        fs::write(
+            &dir.path().join("notes/wsgi.py"),
+            app.as_bytes(),
+            fs::PUBLIC,
+        )
+        .unwrap();
         let ini = dir.path().join("uwsgi.ini");
         let text = render(Template::Uwsgi, &uwsgi(socket.clone())).unwrap();
         fs::write(&ini, text.as_bytes(), fs::PUBLIC).unwrap();
@@ -107,14 +128,34 @@ impl Running {
 #[test]
 fn it_answers_as_behind_nginx_in_the_folder_it_was_started_in() {
     let running = Running::start(APP);
-    running.wait().unwrap_or_else(|error| panic!("{error}: {}", running.log()));
-    let ask = |https| get(&running.socket, "notes.example.org", "/a%20b/?q=1", https, WAIT).unwrap();
+    running
+        .wait()
+        .unwrap_or_else(|error| panic!("{error}: {}", running.log()));
+    let ask = |https| {
+        get(
+            &running.socket,
+            "notes.example.org",
+            "/a%20b/?q=1",
+            https,
+            WAIT,
+        )
+        .unwrap()
+    };
     let folder = running.dir.path().canonicalize().unwrap();
     let rest = "'/a b/' 'q=1' 'notes.example.org' ''";
-    assert_eq!(ask(true).text(), format!("{} 'https' {rest} 'https'", folder.display()));
-    assert_eq!(ask(false).text(), format!("{} 'http' {rest} 'http'", folder.display()));
+    assert_eq!(
+        ask(true).text(),
+        format!("{} 'https' {rest} 'https'", folder.display())
+    );
+    assert_eq!(
+        ask(false).text(),
+        format!("{} 'http' {rest} 'http'", folder.display())
+    );
     assert_eq!(fs::mode(&running.socket).unwrap(), 0o660);
-    assert_eq!(get(&running.socket, "x", "/", false, WAIT).unwrap().status, 200);
+    assert_eq!(
+        get(&running.socket, "x", "/", false, WAIT).unwrap().status,
+        200
+    );
 }
 
 #[test]
@@ -128,17 +169,31 @@ fn hup_lets_requests_finish_and_leaves_the_socket_to_a_successor() {
         assert!(Instant::now() < deadline, "the slow request never came");
         thread::sleep(Duration::from_millis(10));
     }
-    kill(Pid::from_raw(running.child.id().cast_signed()), Signal::SIGHUP).unwrap();
+    kill(
+        Pid::from_raw(running.child.id().cast_signed()),
+        Signal::SIGHUP,
+    )
+    .unwrap();
     assert_eq!(slow.join().unwrap().unwrap().status, 200);
     assert!(running.child.wait().unwrap().success());
     assert!(running.socket.exists());
-    assert!(matches!(ping(&running.socket, WAIT), Err(HttpError::Refused(_))));
+    assert!(matches!(
+        ping(&running.socket, WAIT),
+        Err(HttpError::Refused(_))
+    ));
 }
 
 #[test]
 fn an_application_that_cannot_be_loaded_ends_it() {
     let mut running = Running::start("import no_such_module");
     assert!(!running.child.wait().unwrap().success());
-    assert!(running.log().contains("no_such_module"), "{}", running.log());
-    assert!(matches!(ping(&running.socket, WAIT), Err(HttpError::Refused(_) | HttpError::NoSocket(_))));
+    assert!(
+        running.log().contains("no_such_module"),
+        "{}",
+        running.log()
+    );
+    assert!(matches!(
+        ping(&running.socket, WAIT),
+        Err(HttpError::Refused(_) | HttpError::NoSocket(_))
+    ));
 }

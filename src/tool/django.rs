@@ -77,7 +77,9 @@ impl Hint for DjangoError {
 }
 
 fn advice(kind: &str, message: &str) -> Option<String> {
-    let module = message.strip_prefix("No module named '").and_then(|rest| rest.strip_suffix('\''));
+    let module = message
+        .strip_prefix("No module named '")
+        .and_then(|rest| rest.strip_suffix('\''));
     match (kind, module) {
         ("ModuleNotFoundError", Some(module)) => Some(format!(
             "is `{module}` in the requirements? If it is a file of yours that is not in git: landfall shared add PATH --from FILE"
@@ -124,8 +126,16 @@ impl CheckMessage {
 
     /// `(models.E001) text`, in one line.
     pub fn line(&self) -> String {
-        let id = self.id.as_ref().map(|id| format!("({id}) ")).unwrap_or_default();
-        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let id = self
+            .id
+            .as_ref()
+            .map(|id| format!("({id}) "))
+            .unwrap_or_default();
+        let hint = self
+            .hint
+            .as_ref()
+            .map(|hint| format!(" ({hint})"))
+            .unwrap_or_default();
         format!("{id}{}{hint}", self.message.replace('\n', " "))
     }
 }
@@ -286,22 +296,34 @@ impl Agent {
         if let Some(stderr) = child.stderr.take() {
             thread::spawn(move || {
                 for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                    let _ = sender.send(Message::Printed(String::from_utf8_lossy(&line).into_owned()));
+                    let _ = sender.send(Message::Printed(
+                        String::from_utf8_lossy(&line).into_owned(),
+                    ));
                 }
             });
         }
         let requests = child.stdin.take();
-        Ok(Self { child, requests, messages, printed: Vec::new() })
+        Ok(Self {
+            child,
+            requests,
+            messages,
+            printed: Vec::new(),
+        })
     }
 
     /// The command that starts the agent at `script` with the Python of `venv`.
     pub fn command(venv: &Path, script: &Path, backend: &Path) -> Cmd {
-        Cmd::new(venv.join("bin/python")).path_arg(script).cwd(backend)
+        Cmd::new(venv.join("bin/python"))
+            .path_arg(script)
+            .cwd(backend)
     }
 
     /// Sends a request without waiting for its answer; [`Agent::answer`] waits.
     pub fn send(&mut self, request: &Value) -> Result<(), DjangoError> {
-        let sent = self.requests.as_mut().map(|stdin| writeln!(stdin, "{request}").and_then(|()| stdin.flush()));
+        let sent = self
+            .requests
+            .as_mut()
+            .map(|stdin| writeln!(stdin, "{request}").and_then(|()| stdin.flush()));
         match sent {
             Some(Ok(())) => Ok(()),
             _ => Err(DjangoError::Gone(self.last_lines())),
@@ -319,7 +341,10 @@ impl Agent {
     ) -> Result<T, DjangoError> {
         let deadline = Instant::now() + limit;
         loop {
-            match self.messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .messages
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(Message::Printed(line)) => {
                     sink.line(&line);
                     if self.printed.len() == TAIL_LINES {
@@ -339,14 +364,20 @@ impl Agent {
                 }
                 Ok(Message::Closed) | Err(RecvTimeoutError::Disconnected) => {
                     // What it printed last may still be on its way.
-                    while let Ok(Message::Printed(line)) = self.messages.recv_timeout(Duration::from_millis(100)) {
+                    while let Ok(Message::Printed(line)) =
+                        self.messages.recv_timeout(Duration::from_millis(100))
+                    {
                         sink.line(&line);
                         self.printed.push(line);
                     }
                     return Err(DjangoError::Gone(self.last_lines()));
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(DjangoError::Slow { request: request.into(), limit, printed: self.last_lines() });
+                    return Err(DjangoError::Slow {
+                        request: request.into(),
+                        limit,
+                        printed: self.last_lines(),
+                    });
                 }
             }
         }
@@ -360,7 +391,11 @@ impl Agent {
         sink: &dyn LineSink,
     ) -> Result<T, DjangoError> {
         self.send(request)?;
-        let name = request.get("do").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = request
+            .get("do")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         self.answer(&name, limit, sink, &mut |_| {})
     }
 
@@ -386,11 +421,22 @@ impl Drop for Agent {
 }
 
 fn raised(answer: Value) -> DjangoError {
-    let text = |key: &str| answer.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |key: &str| {
+        answer
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let traceback: Vec<String> = answer
         .get("traceback")
         .and_then(Value::as_array)
-        .map(|lines| lines.iter().filter_map(|line| line.as_str().map(|line| line.trim_end().to_owned())).collect())
+        .map(|lines| {
+            lines
+                .iter()
+                .filter_map(|line| line.as_str().map(|line| line.trim_end().to_owned()))
+                .collect()
+        })
         .unwrap_or_default();
     DjangoError::Raised {
         kind: text("kind"),
@@ -408,6 +454,9 @@ pub fn migrate() -> Value {
 
 /// The request that unapplies migrations, given in the order they were applied.
 pub fn unapply<'a>(migrations: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
-    let migrations: Vec<Value> = migrations.into_iter().map(|(app, name)| json!({"app": app, "name": name})).collect();
+    let migrations: Vec<Value> = migrations
+        .into_iter()
+        .map(|(app, name)| json!({"app": app, "name": name}))
+        .collect();
     json!({"do": "unapply", "migrations": migrations})
 }

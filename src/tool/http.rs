@@ -31,7 +31,10 @@ pub struct Response {
 impl Response {
     /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(each, _)| each.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(each, _)| each.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as text; odd bytes are replaced.
@@ -75,9 +78,9 @@ impl HttpError {
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
                 Self::Timeout(to, timeout.max(Duration::from_secs(1)))
             }
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-                Self::Closed(to)
-            }
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe => Self::Closed(to),
             io::ErrorKind::InvalidData => Self::Invalid(to, error.to_string()),
             _ => Self::Io(to, error),
         }
@@ -91,7 +94,12 @@ impl HttpError {
 
 /// GET `path` (query included) from `address`, with `host` as the Host header. `timeout` is for the whole exchange.
 /// Redirects are answers like others.
-pub fn get(address: SocketAddr, host: &str, path: &str, timeout: Duration) -> Result<Response, HttpError> {
+pub fn get(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    timeout: Duration,
+) -> Result<Response, HttpError> {
     let to = address.to_string();
     let fail = |error| HttpError::of(&to, timeout, error);
     refuse_controls(&[host, path]).map_err(fail)?;
@@ -105,10 +113,14 @@ pub fn get(address: SocketAddr, host: &str, path: &str, timeout: Duration) -> Re
 
 /// A value that goes into a request must not end its line.
 pub(crate) fn refuse_controls(values: &[&str]) -> io::Result<()> {
-    match values.iter().find(|value| value.contains(|c: char| c.is_control() || c == ' ')) {
-        Some(value) => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` cannot be asked for", printable(value))))
-        }
+    match values
+        .iter()
+        .find(|value| value.contains(|c: char| c.is_control() || c == ' '))
+    {
+        Some(value) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{}` cannot be asked for", printable(value)),
+        )),
         None => Ok(()),
     }
 }
@@ -132,7 +144,9 @@ pub fn read_response(source: &mut impl Read, limit: usize) -> io::Result<Respons
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     };
-    let announced = response.header("content-length").and_then(|value| value.parse::<usize>().ok());
+    let announced = response
+        .header("content-length")
+        .and_then(|value| value.parse::<usize>().ok());
     let body = announced.unwrap_or(usize::MAX).min(limit);
     while bytes.len() - head < body && read_some(source, &mut bytes)? > 0 {}
     let whole = announced.is_none_or(|length| bytes.len() - head >= length.min(limit));
@@ -179,7 +193,11 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<(Response, usize)>> {
         })
         .collect();
     let status = parsed.code.unwrap_or_default();
-    let response = Response { status, headers, body: Vec::new() };
+    let response = Response {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     Ok(Some((response, length)))
 }
 
@@ -211,17 +229,25 @@ mod tests {
 
     #[test]
     fn a_body_ends_with_its_length_with_the_connection_or_at_the_limit() {
-        let response = read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nokmore").unwrap();
+        let response =
+            read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\nokmore").unwrap();
         assert_eq!((response.status, response.text()), (200, "ok".into()));
         assert_eq!(response.header("x-a"), Some("b"));
-        assert_eq!(read("HTTP/1.0 404\r\n\r\nall of it").unwrap().text(), "all of it");
+        assert_eq!(
+            read("HTTP/1.0 404\r\n\r\nall of it").unwrap().text(),
+            "all of it"
+        );
         let long = format!("HTTP/1.0 200 OK\r\n\r\n{}", "x".repeat(50));
         assert_eq!(read(&long).unwrap().body.len(), 20);
     }
 
     #[test]
     fn a_cut_answer_is_closed_and_another_protocol_is_invalid() {
-        for cut in ["", "HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"] {
+        for cut in [
+            "",
+            "HTTP/1.1 200 OK\r\nA: b\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
+        ] {
             let kind = read(cut).unwrap_err().kind();
             assert_eq!(kind, io::ErrorKind::UnexpectedEof, "{cut}");
         }
@@ -234,7 +260,10 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let silent = get(address, "x", "/", Duration::from_millis(100)).unwrap_err();
-        assert_eq!(silent.to_string(), format!("{address} did not answer within 1s"));
+        assert_eq!(
+            silent.to_string(),
+            format!("{address} did not answer within 1s")
+        );
         drop(listener);
         let refused = get(address, "x", "/", Duration::from_secs(1)).unwrap_err();
         assert_eq!(refused.to_string(), format!("nobody listens on {address}"));

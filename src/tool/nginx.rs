@@ -32,7 +32,11 @@ pub fn test(nginx: &Path, conf: &Path) -> Cmd {
 
 /// Runs nginx with the configuration `conf`, in the foreground where that says `daemon off`.
 pub fn run(nginx: &Path, conf: &Path) -> Cmd {
-    Cmd::new(nginx).arg("-c").path_arg(conf).env("PATH", SYSTEM_PATH).env("LANG", "C.UTF-8")
+    Cmd::new(nginx)
+        .arg("-c")
+        .path_arg(conf)
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
 }
 
 /// Runs [`test`].
@@ -79,8 +83,14 @@ fn complaint(line: &str, level: &str) -> Option<Complaint> {
         Some((message, (PathBuf::from(file), number.parse().ok()?)))
     });
     Some(match place {
-        Some((message, place)) => Complaint { message: message.to_owned(), place: Some(place) },
-        None => Complaint { message: text.to_owned(), place: None },
+        Some((message, place)) => Complaint {
+            message: message.to_owned(),
+            place: Some(place),
+        },
+        None => Complaint {
+            message: text.to_owned(),
+            place: None,
+        },
     })
 }
 
@@ -153,12 +163,23 @@ mod tests {
         let nginx = find().expect("nginx is missing: apt install nginx-light");
         let dir = tempfile::tempdir().unwrap();
         let conf = dir.path().join("nginx.conf");
-        let text = format!("pid {0}/p; error_log {0}/e;\nevents {{}}\nnonsense on;\n", dir.path().display());
+        let text = format!(
+            "pid {0}/p; error_log {0}/e;\nevents {{}}\nnonsense on;\n",
+            dir.path().display()
+        );
         fs::write(&conf, text.as_bytes(), fs::PUBLIC).unwrap();
         let error = check(&nginx, &conf).unwrap_err();
-        assert_eq!(error.to_string(), "nginx refuses its configuration: unknown directive \"nonsense\"");
+        assert_eq!(
+            error.to_string(),
+            "nginx refuses its configuration: unknown directive \"nonsense\""
+        );
         assert_eq!(error.hints(), [format!("see line 3 of {}", conf.display())]);
-        fs::write(&conf, text.replace("nonsense on;", "").as_bytes(), fs::PUBLIC).unwrap();
+        fs::write(
+            &conf,
+            text.replace("nonsense on;", "").as_bytes(),
+            fs::PUBLIC,
+        )
+        .unwrap();
         check(&nginx, &conf).unwrap();
     }
 }

@@ -8,18 +8,26 @@ pub fn find(name: &str, path: &str) -> Option<PathBuf> {
     let candidates: Vec<PathBuf> = if name.contains('/') {
         vec![PathBuf::from(name)]
     } else {
-        path.split(':').map(|dir| Path::new(dir).join(name)).collect()
+        path.split(':')
+            .map(|dir| Path::new(dir).join(name))
+            .collect()
     };
-    candidates
-        .into_iter()
-        .find(|file| file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
+    candidates.into_iter().find(|file| {
+        file.metadata()
+            .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    })
 }
 
 /// Where a program really lies, its size and its time: changes with every upgrade, and costs no process.
 pub fn identity(name: &str, path: &str) -> Option<String> {
     let file = find(name, path)?.canonicalize().ok()?;
     let meta = file.metadata().ok()?;
-    Some(format!("{} {} {}", file.display(), meta.size(), meta.mtime()))
+    Some(format!(
+        "{} {} {}",
+        file.display(),
+        meta.size(),
+        meta.mtime()
+    ))
 }
 
 #[cfg(test)]

@@ -29,7 +29,11 @@ impl Installer {
 
 /// `uv` where it is in `path`, else `pip`.
 pub fn installer(path: &str) -> Installer {
-    if program::find("uv", path).is_some() { Installer::Uv } else { Installer::Pip }
+    if program::find("uv", path).is_some() {
+        Installer::Uv
+    } else {
+        Installer::Pip
+    }
 }
 
 /// Makes an empty environment at `venv`.
@@ -38,7 +42,15 @@ pub fn create(installer: Installer, venv: &Path) -> Cmd {
         Installer::Pip => Cmd::new("python3").args(["-m", "venv"]).path_arg(venv),
         // --seed: apps and hooks call pip too. --python: the system's, not one uv would download.
         Installer::Uv => Cmd::new("uv")
-            .args(["venv", "--quiet", "--seed", "--no-project", "--allow-existing", "--python", "python3"])
+            .args([
+                "venv",
+                "--quiet",
+                "--seed",
+                "--no-project",
+                "--allow-existing",
+                "--python",
+                "python3",
+            ])
             .path_arg(venv),
     }
 }
@@ -56,7 +68,13 @@ pub fn install(installer: Installer, venv: &Path, what: &[String]) -> Cmd {
             "off",
         ]),
         Installer::Uv => Cmd::new("uv")
-            .args(["pip", "install", "--compile-bytecode", "--no-progress", "--python"])
+            .args([
+                "pip",
+                "install",
+                "--compile-bytecode",
+                "--no-progress",
+                "--python",
+            ])
             .path_arg(&venv.join("bin/python")),
     };
     command.args(what.iter().cloned())
@@ -82,14 +100,25 @@ pub fn uv_sync(uv: &Path, venv: &Path) -> Cmd {
 /// Installs what `poetry.lock` says into the environment named by `VIRTUAL_ENV`.
 pub fn poetry_install(poetry: &Path, venv: &Path) -> Cmd {
     Cmd::new(poetry)
-        .args(["install", "--no-root", "--only", "main", "--no-interaction", "--compile"])
+        .args([
+            "install",
+            "--no-root",
+            "--only",
+            "main",
+            "--no-interaction",
+            "--compile",
+        ])
         .env("VIRTUAL_ENV", venv.to_string_lossy())
         .env("POETRY_VIRTUALENVS_CREATE", "false")
 }
 
 /// Installs what `Pipfile.lock` (or, without one, `Pipfile`) says into the environment named by `VIRTUAL_ENV`.
 pub fn pipenv_install(pipenv: &Path, venv: &Path, locked: bool) -> Cmd {
-    let words: &[&str] = if locked { &["sync"] } else { &["install", "--skip-lock"] };
+    let words: &[&str] = if locked {
+        &["sync"]
+    } else {
+        &["install", "--skip-lock"]
+    };
     Cmd::new(pipenv)
         .args(words.iter().copied())
         .env("VIRTUAL_ENV", venv.to_string_lossy())
@@ -101,7 +130,10 @@ pub fn pipenv_install(pipenv: &Path, venv: &Path, locked: bool) -> Cmd {
 /// What a failed install most likely needs, read from its last lines.
 pub fn advice(output: &[String]) -> Option<String> {
     let has = |needle: &str| output.iter().any(|line| line.contains(needle));
-    if has("No matching distribution found") || has("ResolutionImpossible") || has("No solution found") {
+    if has("No matching distribution found")
+        || has("ResolutionImpossible")
+        || has("No solution found")
+    {
         Some("try the same here: python3 -m venv /tmp/v && /tmp/v/bin/pip install -r requirements.txt".into())
     } else if has("requires a different Python") || has("Requires-Python") {
         Some("a package asks for another Python than the server has: python3 --version".into())
@@ -112,8 +144,14 @@ pub fn advice(output: &[String]) -> Option<String> {
         )
     } else if has("pg_config") {
         Some("psycopg2 is compiled here: use psycopg2-binary, or sudo apt install libpq-dev".into())
-    } else if has("gcc") && has("not found") || has("command 'gcc' failed") || has("unable to execute 'gcc'") {
-        Some("a package is compiled here and needs a compiler: sudo apt install build-essential".into())
+    } else if has("gcc") && has("not found")
+        || has("command 'gcc' failed")
+        || has("unable to execute 'gcc'")
+    {
+        Some(
+            "a package is compiled here and needs a compiler: sudo apt install build-essential"
+                .into(),
+        )
     } else if has("ensurepip is not available") {
         Some("sudo apt install python3-venv".into())
     } else {

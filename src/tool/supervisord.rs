@@ -103,7 +103,11 @@ impl Daemon {
         let text = fs::read(&self.start_output()).unwrap_or_default();
         let lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let from = lines.len().saturating_sub(TAIL_LINES);
-        SupervisordError::NotUp { socket: self.socket.clone(), timeout, output: lines[from..].to_vec() }
+        SupervisordError::NotUp {
+            socket: self.socket.clone(),
+            timeout,
+            output: lines[from..].to_vec(),
+        }
     }
 
     /// Its pid, if it runs: the number in the pid file, where that process was started with this configuration.
@@ -111,7 +115,9 @@ impl Daemon {
         let pid: u32 = fs::read(&self.pid_file).ok()?.trim().parse().ok()?;
         let argv = fs::read_bytes(Path::new(&format!("/proc/{pid}/cmdline"))).ok()?;
         let conf = self.conf.to_string_lossy();
-        argv.split(|byte| *byte == 0).any(|arg| arg == conf.as_bytes()).then_some(pid)
+        argv.split(|byte| *byte == 0)
+            .any(|arg| arg == conf.as_bytes())
+            .then_some(pid)
     }
 
     /// Tells it to stop (TERM: it stops its programs first, each in its own time) and waits until it is gone, at most
@@ -128,7 +134,9 @@ impl Daemon {
     pub fn wait_until_gone(&self, pid: u32, timeout: Duration) -> Result<(), SupervisordError> {
         let deadline = Instant::now() + timeout;
         // The pid file goes a moment before the process, so both are looked at; a zombie's command line is empty.
-        while fs::read_bytes(Path::new(&format!("/proc/{pid}/cmdline"))).is_ok_and(|argv| !argv.is_empty()) {
+        while fs::read_bytes(Path::new(&format!("/proc/{pid}/cmdline")))
+            .is_ok_and(|argv| !argv.is_empty())
+        {
             if Instant::now() > deadline {
                 return Err(SupervisordError::StillRunning { pid, timeout });
             }

@@ -36,7 +36,13 @@ pub fn ping(socket: &Path, timeout: Duration) -> Result<(), HttpError> {
 
 /// GET `path` (query included, percent-encoded as in a URL) from the application behind `socket`, as nginx would ask for
 /// `http://host/path`, or `https://` where `https` is true. `timeout` is for the whole exchange.
-pub fn get(socket: &Path, host: &str, path: &str, https: bool, timeout: Duration) -> Result<Response, HttpError> {
+pub fn get(
+    socket: &Path,
+    host: &str,
+    path: &str,
+    https: bool,
+    timeout: Duration,
+) -> Result<Response, HttpError> {
     let to = socket.display().to_string();
     let fail = |error| HttpError::of(&to, timeout, error);
     refuse_controls(&[host, path]).map_err(fail)?;

@@ -100,24 +100,41 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
 }
 
 fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, Ended> {
-    if session::all_apps(host)?.iter().any(|(name, _)| *name == args.name) || settings_file.exists() {
+    if session::all_apps(host)?
+        .iter()
+        .any(|(name, _)| *name == args.name)
+        || settings_file.exists()
+    {
         return Err(CreateError::Exists(args.name.clone()).into());
     }
     let base = user::home().unwrap_or_else(|| PathBuf::from("/"));
-    let root =
-        args.home.as_ref().map_or_else(|| base.join("landfall").join(args.name.as_str()), |home| host.absolute(home));
+    let root = args.home.as_ref().map_or_else(
+        || base.join("landfall").join(args.name.as_str()),
+        |home| host.absolute(home),
+    );
     let home = Home::new(root.clone(), args.name.clone());
-    if !root.to_string_lossy().bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b)) {
+    if !root
+        .to_string_lossy()
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"/._-+@".contains(&b))
+    {
         return Err(CreateError::OddHome(root).into());
     }
-    let longest = home.releases().join("99999/web.sock").to_string_lossy().into_owned();
+    let longest = home
+        .releases()
+        .join("99999/web.sock")
+        .to_string_lossy()
+        .into_owned();
     if longest.len() > SOCKET_PATH {
         return Err(CreateError::LongHome(longest).into());
     }
     if !fs::list(&root)?.is_empty() {
         return Err(CreateError::HomeTaken(root).into());
     }
-    TcpListener::bind(args.listen).map_err(|source| CreateError::Listen { address: args.listen, source })?;
+    TcpListener::bind(args.listen).map_err(|source| CreateError::Listen {
+        address: args.listen,
+        source,
+    })?;
     Ok(AppSettings {
         name: args.name.clone(),
         home: root,
@@ -143,8 +160,16 @@ fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(),
     if let Some(folder) = settings_file.parent() {
         fs::create_folder(folder)?;
     }
-    fs::write(&app_home.env_file(), first_environment()?.serialise().as_bytes(), fs::PRIVATE)?;
-    fs::write(settings_file, server::render(settings).as_bytes(), fs::PUBLIC)?;
+    fs::write(
+        &app_home.env_file(),
+        first_environment()?.serialise().as_bytes(),
+        fs::PRIVATE,
+    )?;
+    fs::write(
+        settings_file,
+        server::render(settings).as_bytes(),
+        fs::PUBLIC,
+    )?;
     let session = Session::open_file(settings_file)?;
     let ctx = session.context(host);
     home::folders(&ctx)?;
@@ -161,7 +186,10 @@ fn first_environment() -> Result<EnvFile, Ended> {
         .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(CreateError::Random)?;
     const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-    let key: String = bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 64)])).collect();
+    let key: String = bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 64)]))
+        .collect();
     let mut env = EnvFile::default();
     env.set("SECRET_KEY".parse()?, Secret::new(key))?;
     Ok(env)
@@ -177,7 +205,10 @@ fn next_steps(settings: &AppSettings, settings_file: &Path) {
         settings_file.display()
     ));
     output::say("next, in your project:");
-    output::line(format!("  git remote add production {}", repository.display()));
+    output::line(format!(
+        "  git remote add production {}",
+        repository.display()
+    ));
     output::line(format!("  git push production {}", settings.branch));
     output::say(format!(
         "from another machine: git remote add production {}@{}:{}",

@@ -22,7 +22,10 @@ pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
         let session = match Session::open_file(&file) {
             Ok(session) => session,
             Err(_) => {
-                output::say(format!("warning: the settings of `{name}` cannot be read: {}", file.display()));
+                output::say(format!(
+                    "warning: the settings of `{name}` cannot be read: {}",
+                    file.display()
+                ));
                 continue;
             }
         };
@@ -45,7 +48,15 @@ pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
     }
     let rows: Vec<Vec<String>> = rows
         .into_iter()
-        .map(|row| vec![row.name, row.live.unwrap_or_else(|| "nothing yet".into()), row.branch, row.url, row.home])
+        .map(|row| {
+            vec![
+                row.name,
+                row.live.unwrap_or_else(|| "nothing yet".into()),
+                row.branch,
+                row.url,
+                row.home,
+            ]
+        })
         .collect();
     output::table(&["app", "live", "branch", "url", "home"], &rows);
     Ok(())

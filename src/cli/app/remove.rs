@@ -25,7 +25,9 @@ pub(in crate::cli) struct Args {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("this removes {home} with everything in it: the repository, uploads, SQLite databases, the environment")]
+#[error(
+    "this removes {home} with everything in it: the repository, uploads, SQLite databases, the environment"
+)]
 struct NotConfirmed {
     name: AppName,
     home: String,
@@ -34,7 +36,10 @@ struct NotConfirmed {
 impl Hint for NotConfirmed {
     fn hints(&self) -> Vec<String> {
         vec![
-            format!("keep what matters first: cp -a {}/shared {}/env SOMEWHERE", self.home, self.home),
+            format!(
+                "keep what matters first: cp -a {}/shared {}/env SOMEWHERE",
+                self.home, self.home
+            ),
             format!("then: landfall app remove {} --yes", self.name),
         ]
     }
@@ -45,9 +50,19 @@ impl Hint for NotConfirmed {
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, args: Args) -> Result<(), Ended> {
-    let session = Session::open(host, &Globals { app: Some(args.name.clone()), json: globals.json })?;
+    let session = Session::open(
+        host,
+        &Globals {
+            app: Some(args.name.clone()),
+            json: globals.json,
+        },
+    )?;
     if !args.yes {
-        return Err(NotConfirmed { name: args.name, home: session.app.home.display().to_string() }.into());
+        return Err(NotConfirmed {
+            name: args.name,
+            home: session.app.home.display().to_string(),
+        }
+        .into());
     }
     let ctx = session.context(host);
     let holder = Holder::new(host, "removal", user::name());

@@ -62,9 +62,15 @@ pub fn detect(tree: &dyn Tree, pins: Pins<'_>, notes: &mut Vec<String>) -> Optio
         Some(module) => Some(module.to_string()),
         None => settle_settings(tree, dir.as_str(), by_wsgi, named.settings, notes),
     };
-    let sources = settings.as_ref().map(|module| Sources::of(tree, dir.as_str(), module)).unwrap_or_default();
+    let sources = settings
+        .as_ref()
+        .map(|module| Sources::of(tree, dir.as_str(), module))
+        .unwrap_or_default();
     Some(Found {
-        sources: Sources { folder: dir.to_string(), ..sources },
+        sources: Sources {
+            folder: dir.to_string(),
+            ..sources
+        },
         settings: settings.and_then(|module| module.parse().ok()),
         dir,
         wsgi,
@@ -78,7 +84,11 @@ struct Named {
 
 impl Named {
     fn by_manage(tree: &dyn Tree, dir: &str) -> Self {
-        Self { settings: tree.text(&in_folder(dir, "manage.py")).and_then(|text| settings_named_in(&text)) }
+        Self {
+            settings: tree
+                .text(&in_folder(dir, "manage.py"))
+                .and_then(|text| settings_named_in(&text)),
+        }
     }
 }
 
@@ -89,7 +99,9 @@ fn choose(tree: &dyn Tree, notes: &mut Vec<String>) -> Option<String> {
         .iter()
         .filter(|file| file_name(file) == "manage.py" && is_own(file))
         .filter(|file| {
-            tree.text(file).is_some_and(|text| text.contains("DJANGO_SETTINGS_MODULE") || text.contains("django"))
+            tree.text(file).is_some_and(|text| {
+                text.contains("DJANGO_SETTINGS_MODULE") || text.contains("django")
+            })
         })
         .collect();
     // A wsgi.py belongs to the nearest manage.py above it.
@@ -107,7 +119,10 @@ fn choose(tree: &dyn Tree, notes: &mut Vec<String>) -> Option<String> {
     candidates.sort_by_key(|file| (!serving.contains(&parent(file)), depth(file), *file));
     let chosen = parent(candidates.first()?);
     if candidates.len() > 1 {
-        let others: Vec<String> = candidates[1..].iter().map(|file| format!("`{file}`")).collect();
+        let others: Vec<String> = candidates[1..]
+            .iter()
+            .map(|file| format!("`{file}`"))
+            .collect();
         notes.push(format!(
             "the backend is {}; there is also {} (choose with `dir` in [backend])",
             shown(chosen),
@@ -122,7 +137,9 @@ fn settings_named_in(text: &str) -> Option<String> {
     let text = without_comments(text, Language::Python);
     text.match_indices("DJANGO_SETTINGS_MODULE")
         .filter_map(|(at, name)| {
-            let rest = text[at + name.len()..].trim_start_matches(['"', '\'', ']']).trim_start();
+            let rest = text[at + name.len()..]
+                .trim_start_matches(['"', '\'', ']'])
+                .trim_start();
             let rest = rest.strip_prefix([',', '='])?.trim_start();
             let (module, _) = literal(rest)?;
             module.parse::<PythonName>().ok().map(|_| module.to_owned())
@@ -146,7 +163,11 @@ fn settle_settings(
     let chosen = match (by_wsgi, by_manage) {
         (Some(wsgi), Some(manage)) if wsgi != manage => {
             let stale = !exists(&wsgi) && !kept_outside(&wsgi) && exists(&manage);
-            let (chosen, other, file) = if stale { (manage, wsgi, "manage.py") } else { (wsgi, manage, "wsgi.py") };
+            let (chosen, other, file) = if stale {
+                (manage, wsgi, "manage.py")
+            } else {
+                (wsgi, manage, "wsgi.py")
+            };
             notes.push(format!(
                 "wsgi.py and manage.py name different settings: `{chosen}` of {file} is used, not `{other}`"
             ));
@@ -190,7 +211,10 @@ fn find_wsgi(
     notes: &mut Vec<String>,
 ) -> Result<WsgiTarget, NoWsgi> {
     let module = pinned.map(ToString::to_string).or(named.settings.clone());
-    if let Some(target) = module.as_ref().and_then(|module| by_settings(tree, dir, module)) {
+    if let Some(target) = module
+        .as_ref()
+        .and_then(|module| by_settings(tree, dir, module))
+    {
         return Ok(target);
     }
     let files = |name: &'static str| {
@@ -200,21 +224,39 @@ fn find_wsgi(
     };
     let package = module.as_ref().and_then(|module| module.split('.').next());
     let mut found: Vec<(String, &String)> = files("wsgi.py").collect();
-    found.sort_by_key(|(module, file)| (module.split('.').next() != package, depth(file), file.len(), module.clone()));
+    found.sort_by_key(|(module, file)| {
+        (
+            module.split('.').next() != package,
+            depth(file),
+            file.len(),
+            module.clone(),
+        )
+    });
     let Some((chosen, file)) = found.first() else {
-        return Err(if files("asgi.py").next().is_some() { NoWsgi::AsgiOnly } else { NoWsgi::Neither });
+        return Err(if files("asgi.py").next().is_some() {
+            NoWsgi::AsgiOnly
+        } else {
+            NoWsgi::Neither
+        });
     };
     if found.len() > 1 {
-        let others: Vec<String> = found[1..].iter().map(|(_, file)| format!("`{file}`")).collect();
+        let others: Vec<String> = found[1..]
+            .iter()
+            .map(|(_, file)| format!("`{file}`"))
+            .collect();
         notes.push(format!(
             "uWSGI calls `{chosen}`; there is also {} (choose with `wsgi` in [backend])",
             others.join(", ")
         ));
     }
     let text = tree.text(file).unwrap_or_default();
-    let callable =
-        ["application", "app"].into_iter().find(|name| value_of(&text, name).is_some()).unwrap_or("application");
-    format!("{chosen}:{callable}").parse().map_err(|_| NoWsgi::Neither)
+    let callable = ["application", "app"]
+        .into_iter()
+        .find(|name| value_of(&text, name).is_some())
+        .unwrap_or("application");
+    format!("{chosen}:{callable}")
+        .parse()
+        .map_err(|_| NoWsgi::Neither)
 }
 
 /// `WSGI_APPLICATION = "package.wsgi.application"`, where that module is in the tree.

@@ -13,7 +13,12 @@ use crate::config::tree::{Tree, depth, file_name, parent};
 /// Files that hold the Celery application. For the first, Celery takes the package's name.
 const FILES: [&str; 3] = ["celery.py", "celery_app.py", "celeryapp.py"];
 /// Settings that give beat something to do.
-const SCHEDULES: [&str; 4] = ["beat_schedule", "CELERY_BEAT_SCHEDULE", "CELERYBEAT_SCHEDULE", "add_periodic_task"];
+const SCHEDULES: [&str; 4] = [
+    "beat_schedule",
+    "CELERY_BEAT_SCHEDULE",
+    "CELERYBEAT_SCHEDULE",
+    "add_periodic_task",
+];
 
 /// The worker, and beat where there is a schedule.
 pub(super) fn detect(
@@ -27,7 +32,10 @@ pub(super) fn detect(
         return Vec::new();
     };
     let mention = |word: &str| text.contains(word) || backend.sources.mention(word);
-    let mut found = vec![workers::plain("celery", &format!("celery -A {app} worker --loglevel=INFO"))];
+    let mut found = vec![workers::plain(
+        "celery",
+        &format!("celery -A {app} worker --loglevel=INFO"),
+    )];
     if (mention("task_routes") || mention("CELERY_TASK_ROUTES") || mention("CELERY_ROUTES"))
         && !mention("task_queues")
         && !mention("CELERY_TASK_QUEUES")
@@ -45,7 +53,9 @@ pub(super) fn detect(
     } else if SCHEDULES.iter().any(|word| mention(word)) {
         found.push(workers::plain(
             "beat",
-            &format!("celery -A {app} beat --loglevel=INFO --schedule {{shared}}/celerybeat-schedule"),
+            &format!(
+                "celery -A {app} beat --loglevel=INFO --schedule {{shared}}/celerybeat-schedule"
+            ),
         ));
     }
     found.into_iter().flatten().collect()

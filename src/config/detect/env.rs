@@ -6,12 +6,26 @@ use crate::base::names::{EnvName, RepoPath};
 use crate::config::env_file::EnvFile;
 use crate::config::tree::{Tree, in_folder};
 
-const FILES: [&str; 7] =
-    [".env.example", ".env.sample", ".env.dist", ".env.template", "env.example", "env.sample", "example.env"];
+const FILES: [&str; 7] = [
+    ".env.example",
+    ".env.sample",
+    ".env.dist",
+    ".env.template",
+    "env.example",
+    "env.sample",
+    "example.env",
+];
 /// Values that stand for one to be filled in.
 const PLACEHOLDERS: [&str; 7] = ["change", "your", "<", "xxx", "todo", "...", "secret"];
 /// Names whose value in a public file is never the one to use.
-const SECRETS: [&str; 6] = ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "API_KEY", "PRIVATE_KEY"];
+const SECRETS: [&str; 6] = [
+    "SECRET",
+    "PASSWORD",
+    "PASSWD",
+    "TOKEN",
+    "API_KEY",
+    "PRIVATE_KEY",
+];
 /// Names the frontend's build reads.
 const FRONTEND: [&str; 5] = ["VUE_APP_", "VITE_", "REACT_APP_", "NEXT_PUBLIC_", "NUXT_"];
 
@@ -19,8 +33,10 @@ const FRONTEND: [&str; 5] = ["VUE_APP_", "VITE_", "REACT_APP_", "NEXT_PUBLIC_", 
 /// secret's. What has a value is taken to have a default in the code too.
 pub fn required(tree: &dyn Tree, dir: &RepoPath) -> Vec<EnvName> {
     let folders = [dir.as_str(), ""];
-    let Some(text) =
-        folders.iter().flat_map(|folder| FILES.map(|name| in_folder(folder, name))).find_map(|path| tree.text(&path))
+    let Some(text) = folders
+        .iter()
+        .flat_map(|folder| FILES.map(|name| in_folder(folder, name)))
+        .find_map(|path| tree.text(&path))
     else {
         return Vec::new();
     };
@@ -45,7 +61,9 @@ fn by_line(text: &str) -> EnvFile {
 }
 
 fn is_frontends(name: &EnvName) -> bool {
-    FRONTEND.iter().any(|prefix| name.as_str().starts_with(prefix))
+    FRONTEND
+        .iter()
+        .any(|prefix| name.as_str().starts_with(prefix))
 }
 
 fn has_no_default(name: &EnvName, value: &str) -> bool {

@@ -13,7 +13,9 @@ use crate::config::tree::{Tree, depth, file_name, in_folder, is_installed, paren
 use crate::config::{defaults, detect};
 
 /// Folders whose name says frontend.
-const NAMES: [&str; 9] = ["frontend", "front", "client", "web", "ui", "app", "webapp", "vue", "react"];
+const NAMES: [&str; 9] = [
+    "frontend", "front", "client", "web", "ui", "app", "webapp", "vue", "react",
+];
 
 /// What landfall.toml says that changes what is looked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +28,12 @@ pub struct Pins<'a> {
 
 /// Looks for a frontend. With a pinned folder there always is one: built where its `package.json` has a build script,
 /// served as it is otherwise.
-pub fn detect(tree: &dyn Tree, pins: Pins<'_>, has_backend: bool, notes: &mut Vec<String>) -> Option<Frontend> {
+pub fn detect(
+    tree: &dyn Tree,
+    pins: Pins<'_>,
+    has_backend: bool,
+    notes: &mut Vec<String>,
+) -> Option<Frontend> {
     if let Some(dir) = pins.dir {
         let package = Package::read(tree, dir.as_str()).filter(|package| package.build.is_some());
         return Some(match package {
@@ -66,7 +73,11 @@ pub fn around_command(
 }
 
 fn as_it_is(dir: RepoPath) -> Frontend {
-    Frontend { output: dir.clone(), dir, build: None }
+    Frontend {
+        output: dir.clone(),
+        dir,
+        build: None,
+    }
 }
 
 /// The package that is the app's frontend.
@@ -107,12 +118,17 @@ fn choose(tree: &dyn Tree, notes: &mut Vec<String>) -> Option<Package> {
 
 fn says_frontend(dir: &str) -> bool {
     let name = file_name(dir).to_lowercase();
-    NAMES.contains(&name.as_str()) || name.contains("front-end") || name.contains("frontend") || name.starts_with("vue")
+    NAMES.contains(&name.as_str())
+        || name.contains("front-end")
+        || name.contains("frontend")
+        || name.starts_with("vue")
 }
 
 /// An incomplete one has a package.json and little else.
 fn has_sources(tree: &dyn Tree, dir: &str) -> bool {
-    ["src", "app", "pages", "public"].iter().any(|folder| tree.has_folder(&in_folder(dir, folder)))
+    ["src", "app", "pages", "public"]
+        .iter()
+        .any(|folder| tree.has_folder(&in_folder(dir, folder)))
         || tree.has(&in_folder(dir, "index.html"))
 }
 
@@ -130,7 +146,11 @@ fn built(
             "`{output}` is in git and built again at each deploy; to serve it as committed write `dir = \"{output}\"` in [frontend]"
         ));
     }
-    Some(Frontend { build: Some(build_of(tree, package, pinned, script, notes)), dir, output })
+    Some(Frontend {
+        build: Some(build_of(tree, package, pinned, script, notes)),
+        dir,
+        output,
+    })
 }
 
 fn build_of(
@@ -154,7 +174,10 @@ fn build_of(
 
 fn environment(package: &Package, notes: &mut Vec<String>) -> BTreeMap<EnvName, String> {
     let mut env = BTreeMap::new();
-    let script = package.build.as_ref().map_or("", |(_, script)| script.as_str());
+    let script = package
+        .build
+        .as_ref()
+        .map_or("", |(_, script)| script.as_str());
     let mut set = |name: &str, value: &str| {
         if let Ok(name) = name.parse() {
             env.insert(name, value.to_owned());
@@ -170,7 +193,9 @@ fn environment(package: &Package, notes: &mut Vec<String>) -> BTreeMap<EnvName, 
         set("NODE_OPTIONS", "--openssl-legacy-provider");
     }
     // `set A=b && build`: elsewhere than on Windows the line runs, but the variable is not set.
-    if let Some(first) = script.strip_prefix("set ").and_then(|rest| rest.split('&').next())
+    if let Some(first) = script
+        .strip_prefix("set ")
+        .and_then(|rest| rest.split('&').next())
         && let Some((name, value)) = first.trim().split_once('=')
     {
         set(name.trim(), value.trim().trim_matches('"'));

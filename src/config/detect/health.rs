@@ -62,6 +62,8 @@ fn urls_file(tree: &dyn Tree, backend: &Found) -> Option<String> {
 fn plain(route: &str) -> Option<String> {
     let route = route.trim_start_matches('^').trim_end_matches('$');
     let route = route.replace("/?", "/");
-    let simple = route.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
+    let simple = route
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c));
     (simple && !route.is_empty() && !route.starts_with('/')).then_some(route)
 }

@@ -11,27 +11,47 @@ use crate::config::tree::{Tree, file_name, in_folder, is_installed, parent};
 /// A frontend with more sources than this is not read through.
 const MOST_FILES: usize = 4000;
 const SOURCES: [&str; 6] = [".js", ".ts", ".vue", ".jsx", ".tsx", ".mjs"];
-const RESOLVED: [&str; 9] = ["", ".js", ".ts", ".vue", ".jsx", ".tsx", ".json", "/index.js", "/index.ts"];
+const RESOLVED: [&str; 9] = [
+    "",
+    ".js",
+    ".ts",
+    ".vue",
+    ".jsx",
+    ".tsx",
+    ".json",
+    "/index.js",
+    "/index.ts",
+];
 
 /// Imported by path, absent, and meant to be: ignored by git, or with an example beside it. What the app's own scripts
 /// name is made by them.
 pub(super) fn missing(tree: &dyn Tree, dir: &str) -> Vec<String> {
     let ignored = Ignored::of(tree);
-    let scripts = Package::read(tree, dir).map(|package| package.scripts.join("\n")).unwrap_or_default();
+    let scripts = Package::read(tree, dir)
+        .map(|package| package.scripts.join("\n"))
+        .unwrap_or_default();
     let mut found: Vec<String> = Vec::new();
-    let sources =
-        tree.below(dir).filter(|file| !is_installed(file) && SOURCES.iter().any(|suffix| file.ends_with(suffix)));
+    let sources = tree
+        .below(dir)
+        .filter(|file| !is_installed(file) && SOURCES.iter().any(|suffix| file.ends_with(suffix)));
     for file in sources.take(MOST_FILES) {
         let text = without_comments(&tree.text(file).unwrap_or_default(), Language::JavaScript);
-        for target in imported(&text).iter().filter_map(|path| resolve(dir, file, path)) {
-            let absent = RESOLVED.iter().all(|suffix| !tree.has(&format!("{target}{suffix}")));
+        for target in imported(&text)
+            .iter()
+            .filter_map(|path| resolve(dir, file, path))
+        {
+            let absent = RESOLVED
+                .iter()
+                .all(|suffix| !tree.has(&format!("{target}{suffix}")));
             if !absent || found.iter().any(|path| path.starts_with(&target)) {
                 continue;
             }
             let made = scripts.contains(file_name(&target)) || is_generated(&target);
             let meant = |path: &String| ignored.names(path) || has_example(tree, path);
             let candidates = ["", ".js", ".ts", ".json"].map(|suffix| format!("{target}{suffix}"));
-            let candidates = candidates.iter().filter(|path| file_name(path).contains('.'));
+            let candidates = candidates
+                .iter()
+                .filter(|path| file_name(path).contains('.'));
             if !made {
                 found.extend(candidates.filter(|path| meant(path)).take(1).cloned());
             }
@@ -42,7 +62,17 @@ pub(super) fn missing(tree: &dyn Tree, dir: &str) -> Vec<String> {
 }
 
 fn is_generated(path: &str) -> bool {
-    path.split('/').any(|part| ["dist", "build", "generated", "__generated__", ".nuxt", "coverage"].contains(&part))
+    path.split('/').any(|part| {
+        [
+            "dist",
+            "build",
+            "generated",
+            "__generated__",
+            ".nuxt",
+            "coverage",
+        ]
+        .contains(&part)
+    })
 }
 
 /// The paths in `import … from 'x'`, `import 'x'`, `import('x')`, `require('x')`.

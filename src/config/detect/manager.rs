@@ -54,10 +54,17 @@ pub(super) fn detect(
         return without_lock(package, field.unwrap_or(PackageManager::Npm), notes);
     };
     if several {
-        notes.push(format!("{} are all in git: `{path}` is used; remove the others", list(&all)));
+        notes.push(format!(
+            "{} are all in git: `{path}` is used; remove the others",
+            list(&all)
+        ));
     }
     let command = frozen(tree, &path, manager, package, notes);
-    Install { manager, lockfile: path.parse().ok(), command }
+    Install {
+        manager,
+        lockfile: path.parse().ok(),
+        command,
+    }
 }
 
 fn without_lock(package: &Package, manager: PackageManager, notes: &mut Vec<String>) -> Install {
@@ -103,7 +110,8 @@ fn frozen(
 
 /// Yarn 2 and later write another format and name the option differently.
 fn is_berry(tree: &dyn Tree, path: &str) -> bool {
-    tree.text(path).is_some_and(|text| text.contains("\n__metadata:"))
+    tree.text(path)
+        .is_some_and(|text| text.contains("\n__metadata:"))
 }
 
 /// A dependency that the lock file does not know: `npm ci` would stop with EUSAGE. Only what is certain: a lock file too
@@ -122,7 +130,10 @@ fn missing_from(tree: &dyn Tree, path: &str, package: &Package) -> Option<String
         .find(|name| match file_name(path) {
             "yarn.lock" => !lock.contains(&format!("{name}@")),
             "pnpm-lock.yaml" => !lock.contains(name.as_str()),
-            _ => !lock.contains(&format!("node_modules/{name}\"")) && !lock.contains(&format!("\"{name}\"")),
+            _ => {
+                !lock.contains(&format!("node_modules/{name}\""))
+                    && !lock.contains(&format!("\"{name}\""))
+            }
         })
         .cloned()
 }
@@ -190,13 +201,18 @@ mod tests {
 
     #[test]
     fn of_two_locks_the_field_decides_then_the_one_that_fits_then_npm() {
-        let both = [("web/package-lock.json", "{}"), ("web/yarn.lock", "vue@^2:\n")];
+        let both = [
+            ("web/package-lock.json", "{}"),
+            ("web/yarn.lock", "vue@^2:\n"),
+        ];
         let with = |package| detect_in(&[both[0], both[1], ("web/package.json", package)]);
         let (install, notes) = with(r#"{"packageManager": "yarn@1.22.0"}"#);
         assert_eq!(install.manager, PackageManager::Yarn);
         assert_eq!(
             notes,
-            ["`web/package-lock.json` and `web/yarn.lock` are all in git: `web/yarn.lock` is used; remove the others"]
+            [
+                "`web/package-lock.json` and `web/yarn.lock` are all in git: `web/yarn.lock` is used; remove the others"
+            ]
         );
         let (install, _) = with(r#"{"dependencies": {"vue": "^2"}}"#);
         assert_eq!(install.command, "yarn install --frozen-lockfile");
@@ -205,7 +221,10 @@ mod tests {
 
     #[test]
     fn a_stale_or_missing_lock_is_no_reason_to_fail() {
-        let package = ("web/package.json", r#"{"dependencies": {"vue": "^2", "x": "file:../x"}}"#);
+        let package = (
+            "web/package.json",
+            r#"{"dependencies": {"vue": "^2", "x": "file:../x"}}"#,
+        );
         let (install, notes) = detect_in(&[package, ("web/package-lock.json", "{}")]);
         assert_eq!(install.command, "npm install");
         assert!(notes[0].contains("does not name `vue`"), "{notes:?}");
@@ -222,8 +241,11 @@ mod tests {
             ("package-lock.json", "{}"),
         ]);
         assert_eq!(install.lockfile.unwrap().as_str(), "package-lock.json");
-        let (install, _) =
-            detect_in(&[("web/package.json", "{}"), ("package.json", "{}"), ("package-lock.json", "{}")]);
+        let (install, _) = detect_in(&[
+            ("web/package.json", "{}"),
+            ("package.json", "{}"),
+            ("package-lock.json", "{}"),
+        ]);
         assert_eq!(install.lockfile, None);
     }
 }

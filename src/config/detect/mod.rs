@@ -25,19 +25,26 @@ pub use env::required as required_env;
 use super::tree::{Tree, file_name, in_folder, is_installed};
 
 /// Folders whose files show or test something and are not the app.
-const ASIDE: [&str; 10] =
-    ["tests", "test", "testing", "fixtures", "examples", "example", "samples", "docs", "doc", "e2e"];
+const ASIDE: [&str; 10] = [
+    "tests", "test", "testing", "fixtures", "examples", "example", "samples", "docs", "doc", "e2e",
+];
 
 /// A file of the app itself: not installed, not a test's, not a template of a project generator.
 fn is_own(path: &str) -> bool {
     !is_installed(path)
         && !path.contains("{{")
-        && !super::tree::parent(path).split('/').any(|part| ASIDE.contains(&part))
+        && !super::tree::parent(path)
+            .split('/')
+            .any(|part| ASIDE.contains(&part))
 }
 
 /// A folder in a message.
 fn shown(dir: &str) -> String {
-    if dir.is_empty() { "the repository's root".into() } else { format!("`{dir}`") }
+    if dir.is_empty() {
+        "the repository's root".into()
+    } else {
+        format!("`{dir}`")
+    }
 }
 
 /// Files that stand for one that is not in git: `local.py.example`, `local.example.py`, `example.local.py`.

@@ -56,14 +56,24 @@ fn default_of(package: &Package) -> &'static str {
 fn script_option(package: &Package) -> Option<String> {
     let (_, script) = package.build.as_ref()?;
     let words = shell_words::split(script).ok()?;
-    let options = ["--outDir", "--dest", "--output-path", "--dist-dir", "--out-dir"];
+    let options = [
+        "--outDir",
+        "--dest",
+        "--output-path",
+        "--dist-dir",
+        "--out-dir",
+    ];
     for (at, word) in words.iter().enumerate() {
         if let Some(path) = word.strip_prefix("BUILD_PATH=") {
             return Some(path.to_owned());
         }
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         if options.contains(&name) {
-            let value = if value.is_empty() { words.get(at + 1)? } else { value };
+            let value = if value.is_empty() {
+                words.get(at + 1)?
+            } else {
+                value
+            };
             return Some(value.to_owned());
         }
     }
@@ -112,11 +122,17 @@ fn value_in(tree: &dyn Tree, file: String, name: &str, default: &'static str) ->
 /// `build.outDir`, which is relative to `root`.
 fn vite(tree: &dyn Tree, file: String, default: &'static str) -> Answer {
     let text = source(tree, &file);
-    let root = value_of(&text, "root").and_then(javascript_path).unwrap_or_default();
+    let root = value_of(&text, "root")
+        .and_then(javascript_path)
+        .unwrap_or_default();
     let absolute = value_of(&text, "outDir").is_some_and(|value| value.contains('('));
     match value_in(tree, file, "outDir", default) {
-        Answer::Path(path) if !absolute => Answer::Path(in_folder(root.trim_end_matches('/'), &path)),
-        Answer::Default(path) if !root.is_empty() => Answer::Path(in_folder(root.trim_end_matches('/'), path)),
+        Answer::Path(path) if !absolute => {
+            Answer::Path(in_folder(root.trim_end_matches('/'), &path))
+        }
+        Answer::Default(path) if !root.is_empty() => {
+            Answer::Path(in_folder(root.trim_end_matches('/'), path))
+        }
         answer => answer,
     }
 }
@@ -136,7 +152,10 @@ fn angular(tree: &dyn Tree, package: &Package) -> Option<String> {
     let text = tree.text(&in_folder(&package.dir, "angular.json"))?;
     let json: serde_json::Value = serde_json::from_str(&text).ok()?;
     let (name, project) = json.get("projects")?.as_object()?.iter().next()?;
-    let target = project.get("architect").or(project.get("targets"))?.get("build")?;
+    let target = project
+        .get("architect")
+        .or(project.get("targets"))?
+        .get("build")?;
     let path = target
         .pointer("/options/outputPath")
         .and_then(|path| path.as_str())
@@ -145,5 +164,9 @@ fn angular(tree: &dyn Tree, package: &Package) -> Option<String> {
         .get("builder")
         .and_then(|builder| builder.as_str())
         .is_some_and(|builder| builder.ends_with(":application"));
-    Some(if below { format!("{path}/browser") } else { path })
+    Some(if below {
+        format!("{path}/browser")
+    } else {
+        path
+    })
 }

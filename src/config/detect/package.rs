@@ -65,9 +65,14 @@ impl Package {
         dependencies.extend(texts("dependencies"));
         Some(Self {
             dir: dir.to_owned(),
-            build: BUILD_SCRIPTS.iter().find_map(|name| Some((*name, scripts.get(*name)?.clone()))),
+            build: BUILD_SCRIPTS
+                .iter()
+                .find_map(|name| Some((*name, scripts.get(*name)?.clone()))),
             dependencies,
-            manager: json.get("packageManager").and_then(Value::as_str).map(str::to_owned),
+            manager: json
+                .get("packageManager")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             workspaces: json.contains_key("workspaces"),
             scripts: scripts.into_values().collect(),
         })
@@ -86,8 +91,11 @@ impl Package {
     /// The first number in the version asked of a package: 4 for `^4.5.0`.
     pub(super) fn major(&self, name: &str) -> Option<u32> {
         let version = self.dependencies.get(name)?;
-        let digits: String =
-            version.chars().skip_while(|c| "^~>=v< ".contains(*c)).take_while(char::is_ascii_digit).collect();
+        let digits: String = version
+            .chars()
+            .skip_while(|c| "^~>=v< ".contains(*c))
+            .take_while(char::is_ascii_digit)
+            .collect();
         digits.parse().ok()
     }
 }

@@ -8,11 +8,21 @@ use crate::config::settings::Worker;
 use crate::config::tree::{Tree, in_folder};
 
 /// Programs that serve HTTP; uWSGI does that here.
-const SERVERS: [&str; 7] = ["gunicorn", "uwsgi", "uvicorn", "daphne", "waitress-serve", "hypercorn", "runserver"];
+const SERVERS: [&str; 7] = [
+    "gunicorn",
+    "uwsgi",
+    "uvicorn",
+    "daphne",
+    "waitress-serve",
+    "hypercorn",
+    "runserver",
+];
 
 /// The Procfile's workers; `None` where there is no Procfile.
 pub(super) fn detect(tree: &dyn Tree, dir: &str, notes: &mut Vec<String>) -> Option<Vec<Worker>> {
-    let path = ["Procfile".to_owned(), in_folder(dir, "Procfile")].into_iter().find(|path| tree.has(path))?;
+    let path = ["Procfile".to_owned(), in_folder(dir, "Procfile")]
+        .into_iter()
+        .find(|path| tree.has(path))?;
     let text = tree.text(&path)?;
     let mut found = Vec::new();
     for (name, command) in text.lines().filter_map(|line| line.split_once(':')) {
@@ -29,16 +39,26 @@ fn entry(dir: &str, name: &str, command: &str, notes: &mut Vec<String>) -> Optio
         notes.push("Procfile's `release` is not run: migrations and static files are Landfall's own steps; other steps go into `run` of [gate]".into());
         return None;
     }
-    let serves = SERVERS.iter().any(|server| command.split([' ', '/']).any(|word| word == *server));
+    let serves = SERVERS
+        .iter()
+        .any(|server| command.split([' ', '/']).any(|word| word == *server));
     if name == "web" || serves {
-        notes.push(format!("Procfile's `{name}` is not started: uWSGI serves the app"));
+        notes.push(format!(
+            "Procfile's `{name}` is not started: uWSGI serves the app"
+        ));
         return None;
     }
-    if ["npm ", "yarn ", "pnpm ", "npx ", "node "].iter().any(|program| command.starts_with(program)) {
-        notes.push(format!("Procfile's `{name}` is not started: Node.js serves nothing here"));
+    if ["npm ", "yarn ", "pnpm ", "npx ", "node "]
+        .iter()
+        .any(|program| command.starts_with(program))
+    {
+        notes.push(format!(
+            "Procfile's `{name}` is not started: Node.js serves nothing here"
+        ));
         return None;
     }
-    let worker = plain_command(dir, command).and_then(|command| workers::plain(&name.to_lowercase(), &command));
+    let worker = plain_command(dir, command)
+        .and_then(|command| workers::plain(&name.to_lowercase(), &command));
     if worker.is_none() {
         notes.push(format!(
             "Procfile's `{name}` is not started: its name or its command is not plain; write it as [workers.NAME]"
@@ -56,13 +76,16 @@ fn plain_command(dir: &str, command: &str) -> Option<String> {
         .map_or(command, |(_, rest)| rest.trim());
     let mut words = command_line::split(inner).ok()?;
     for word in &mut words {
-        if let Some(rest) = word.strip_prefix(&format!("{dir}/")).filter(|_| !dir.is_empty()) {
+        if let Some(rest) = word
+            .strip_prefix(&format!("{dir}/"))
+            .filter(|_| !dir.is_empty())
+        {
             *word = rest.to_owned();
         }
     }
     let is = |word: &str| words.iter().any(|given| given == word);
-    let keeps_schedule =
-        ["-s", "-S"].iter().any(|option| is(option)) || words.iter().any(|word| word.starts_with("--schedule"));
+    let keeps_schedule = ["-s", "-S"].iter().any(|option| is(option))
+        || words.iter().any(|word| word.starts_with("--schedule"));
     if is("celery") && is("beat") && !keeps_schedule {
         words.extend(["--schedule".into(), "{shared}/celerybeat-schedule".into()]);
     }

@@ -67,8 +67,9 @@ fn detect_in(tree: &dyn Tree, folder: &str, notes: &mut Vec<String>) -> Option<P
         return Some(PythonPackages::Pipenv { dir, locked: false });
     }
     let project = tree.text(&in_folder(folder, "pyproject.toml"))?;
-    let lists_packages =
-        ["[project]", "[tool.poetry", "[dependency-groups]"].iter().any(|table| project.contains(table));
+    let lists_packages = ["[project]", "[tool.poetry", "[dependency-groups]"]
+        .iter()
+        .any(|table| project.contains(table));
     if !lists_packages {
         return None;
     }
@@ -80,24 +81,37 @@ fn detect_in(tree: &dyn Tree, folder: &str, notes: &mut Vec<String>) -> Option<P
 }
 
 fn choose_list(tree: &dyn Tree, folder: &str, notes: &mut Vec<String>) -> Option<String> {
-    let found = |names: &[&str]| names.iter().map(|name| in_folder(folder, name)).find(|path| tree.has(path));
+    let found = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| in_folder(folder, name))
+            .find(|path| tree.has(path))
+    };
     let list = found(&LISTS)?;
     let Some(production) = found(&PRODUCTION).filter(|path| *path != list) else {
         return Some(list);
     };
     let names = |from: &str, other: &str| follow(tree, from).0.iter().any(|path| path == other);
     if names(&production, &list) {
-        notes.push(format!("`{production}` names `{list}` and is installed instead of it"));
+        notes.push(format!(
+            "`{production}` names `{list}` and is installed instead of it"
+        ));
         return Some(production);
     }
     if !names(&list, &production) {
-        notes.push(format!("`{list}` is installed, `{production}` is not (choose with `requirements` in [backend])"));
+        notes.push(format!(
+            "`{list}` is installed, `{production}` is not (choose with `requirements` in [backend])"
+        ));
     }
     Some(list)
 }
 
 /// The files given, and all that they name.
-pub fn requirements(tree: &dyn Tree, files: Vec<RepoPath>, notes: &mut Vec<String>) -> PythonPackages {
+pub fn requirements(
+    tree: &dyn Tree,
+    files: Vec<RepoPath>,
+    notes: &mut Vec<String>,
+) -> PythonPackages {
     let mut all: Vec<RepoPath> = Vec::new();
     for file in &files {
         let (found, missing) = follow(tree, file.as_str());
@@ -106,14 +120,15 @@ pub fn requirements(tree: &dyn Tree, files: Vec<RepoPath>, notes: &mut Vec<Strin
                 all.push(path);
             }
         }
-        notes.extend(
-            missing.into_iter().map(|(file, name)| format!("`{file}` names `{name}`, which is not in the repository")),
-        );
+        notes.extend(missing.into_iter().map(|(file, name)| {
+            format!("`{file}` names `{name}`, which is not in the repository")
+        }));
     }
     let stub = all.iter().find(|file| {
         tree.text(file.as_str()).is_some_and(|text| {
             text.lines().any(|line| {
-                line.trim().starts_with("pkg-resources==0.0.0") || line.trim().starts_with("pkg_resources==0.0.0")
+                line.trim().starts_with("pkg-resources==0.0.0")
+                    || line.trim().starts_with("pkg_resources==0.0.0")
             })
         })
     });
@@ -151,7 +166,9 @@ fn follow(tree: &dyn Tree, file: &str) -> (Vec<String>, Vec<(String, String)>) {
 /// `-r x`, `-rx`, `--requirement x`, `--requirement=x`, and the same with `-c`.
 fn named_file(line: &str) -> Option<&str> {
     let line = line.split(" #").next().unwrap_or(line).trim();
-    let rest = ["--requirement", "--constraint", "-r", "-c"].iter().find_map(|option| line.strip_prefix(option))?;
+    let rest = ["--requirement", "--constraint", "-r", "-c"]
+        .iter()
+        .find_map(|option| line.strip_prefix(option))?;
     let name = rest.trim_start_matches(['=', ' ', '\t']).trim();
     (!name.is_empty() && !name.contains("://")).then_some(name)
 }
@@ -174,7 +191,9 @@ fn files_of(packages: &PythonPackages) -> Vec<String> {
     let project = |dir: &RepoPath| vec![in_folder(dir.as_str(), "pyproject.toml")];
     match packages {
         PythonPackages::Requirements { all, .. } => all.iter().map(ToString::to_string).collect(),
-        PythonPackages::Uv { dir } | PythonPackages::Poetry { dir } | PythonPackages::Project { dir } => project(dir),
+        PythonPackages::Uv { dir }
+        | PythonPackages::Poetry { dir }
+        | PythonPackages::Project { dir } => project(dir),
         PythonPackages::Pipenv { dir, .. } => vec![in_folder(dir.as_str(), "Pipfile")],
     }
 }

@@ -20,7 +20,11 @@ enum Value {
 /// The path in the repository that `expression` (in the file `source` of `sources`) means, if it can be told and lies
 /// inside. Relative paths are relative to the backend's folder, where everything runs.
 pub(super) fn resolve(sources: &Sources, source: usize, expression: &str) -> Option<String> {
-    let evaluator = Evaluator { sources, source, depth: DEEPEST };
+    let evaluator = Evaluator {
+        sources,
+        source,
+        depth: DEEPEST,
+    };
     let value = evaluator.whole(expression)?;
     Some(evaluator.path(value)?.join("/"))
 }
@@ -34,7 +38,10 @@ struct Evaluator<'a> {
 
 impl Evaluator<'_> {
     fn whole(self, expression: &str) -> Option<Value> {
-        let deeper = Self { depth: self.depth.checked_sub(1)?, ..self };
+        let deeper = Self {
+            depth: self.depth.checked_sub(1)?,
+            ..self
+        };
         let (value, rest) = deeper.sum(expression.trim())?;
         rest.trim().is_empty().then_some(value)
     }
@@ -87,7 +94,9 @@ impl Evaluator<'_> {
             match rest.trim_start().strip_prefix('(') {
                 Some(_) if self.lookup(name).is_some() => (self.lookup(name)?, rest),
                 Some(arguments) => self.function(name, arguments)?,
-                None if name == "__file__" => (path_value(&self.sources.files[self.source].path), rest),
+                None if name == "__file__" => {
+                    (path_value(&self.sources.files[self.source].path), rest)
+                }
                 None => (self.lookup(name)?, rest),
             }
         };
@@ -199,7 +208,10 @@ fn path_value(path: &str) -> Value {
 }
 
 fn parts(path: &str) -> Vec<String> {
-    path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    path.split('/')
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn join(mut path: Vec<String>, relative: &str) -> Option<Vec<String>> {
@@ -225,7 +237,9 @@ fn up(mut path: Vec<String>, levels: usize) -> Option<Value> {
 }
 
 fn identifier(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))
 }
 
@@ -242,7 +256,10 @@ mod tests {
     fn value(settings: &str, expression: &str) -> Option<String> {
         let sources = Sources {
             folder: "api".into(),
-            files: vec![Source { path: "api/app/settings.py".into(), text: settings.into() }],
+            files: vec![Source {
+                path: "api/app/settings.py".into(),
+                text: settings.into(),
+            }],
         };
         resolve(&sources, 0, expression)
     }
@@ -250,20 +267,40 @@ mod tests {
     #[test]
     fn the_ways_settings_write_paths() {
         for (settings, expression, path) in [
-            ("BASE_DIR = Path(__file__).resolve().parent.parent", "BASE_DIR / 'media'", "api/media"),
+            (
+                "BASE_DIR = Path(__file__).resolve().parent.parent",
+                "BASE_DIR / 'media'",
+                "api/media",
+            ),
             (
                 "BASE_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))",
                 "os.path.join(BASE_DIR, 'media', 'x')",
                 "api/media/x",
             ),
             ("R = environ.Path(__file__) - 3", "str(R('media'))", "media"),
-            ("R = Path(__file__).parents[2]", "str(R / \"m\" / 'n')", "m/n"),
+            (
+                "R = Path(__file__).parents[2]",
+                "str(R / \"m\" / 'n')",
+                "m/n",
+            ),
             ("", "'media/'", "api/media"),
-            ("", "os.path.join(os.path.dirname(__file__), '..', '..', 'up')", "up"),
+            (
+                "",
+                "os.path.join(os.path.dirname(__file__), '..', '..', 'up')",
+                "up",
+            ),
             ("B = Path(__file__).parent", "B.joinpath('m')", "api/app/m"),
             ("A = B\nB = Path('x')", "A / 'y'", "api/x/y"),
-            ("BASE_DIR = os.path.dirname(__file__)", "BASE_DIR + '/media'", "api/app/media"),
-            ("BASE_DIR = (\n    Path(__file__)\n)", "Path(BASE_DIR).parent / f.x", ""),
+            (
+                "BASE_DIR = os.path.dirname(__file__)",
+                "BASE_DIR + '/media'",
+                "api/app/media",
+            ),
+            (
+                "BASE_DIR = (\n    Path(__file__)\n)",
+                "Path(BASE_DIR).parent / f.x",
+                "",
+            ),
         ] {
             let found = value(settings, expression);
             assert_eq!(found.unwrap_or_default(), path, "{expression}");
@@ -284,7 +321,11 @@ mod tests {
             "(((((",
             "",
         ] {
-            assert_eq!(value("A = B\nB = A\nx = 'x'", expression), None, "{expression}");
+            assert_eq!(
+                value("A = B\nB = A\nx = 'x'", expression),
+                None,
+                "{expression}"
+            );
         }
     }
 }

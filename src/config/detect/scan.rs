@@ -17,7 +17,9 @@ pub(super) fn without_comments(text: &str, language: Language) -> String {
         let comment = match language {
             Language::Python if c == '#' => rest.find('\n').unwrap_or(rest.len()),
             Language::JavaScript if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            Language::JavaScript if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            Language::JavaScript if rest.starts_with("/*") => {
+                rest.find("*/").map_or(rest.len(), |end| end + 2)
+            }
             _ => 0,
         };
         if comment > 0 {
@@ -67,7 +69,11 @@ pub(super) fn literal(text: &str) -> Option<(&str, &str)> {
     let body = text.trim_start_matches(['r', 'b', 'u', 'R', 'B', 'U']);
     let quote = body.chars().next().filter(|c| "'\"`".contains(*c))?;
     let length = string_length(body)?;
-    let edge = if body.starts_with(&[quote; 3].iter().collect::<String>()) && length >= 6 { 3 } else { 1 };
+    let edge = if body.starts_with(&[quote; 3].iter().collect::<String>()) && length >= 6 {
+        3
+    } else {
+        1
+    };
     let content = &body[edge..length - edge];
     (!content.contains("${")).then_some((content, &body[length..]))
 }
@@ -178,8 +184,12 @@ mod tests {
 
     #[test]
     fn values_end_where_their_brackets_do() {
-        let text = "x = {outDir: path.resolve(__dirname, '../a', 'b'), 'assetsDir': 'c'}\ny == 1\ny = 2";
-        assert_eq!(value_of(text, "outDir").and_then(javascript_path).unwrap(), "../a/b");
+        let text =
+            "x = {outDir: path.resolve(__dirname, '../a', 'b'), 'assetsDir': 'c'}\ny == 1\ny = 2";
+        assert_eq!(
+            value_of(text, "outDir").and_then(javascript_path).unwrap(),
+            "../a/b"
+        );
         assert_eq!(value_of(text, "assetsDir"), Some("'c'"));
         assert_eq!(value_of(text, "y"), Some("2"));
         assert_eq!(value_of(text, "utDir"), None);
@@ -191,7 +201,10 @@ mod tests {
         assert_eq!(javascript_path("'a' + b"), None);
         assert_eq!(javascript_path("path.join(root, 'b')"), None);
         assert_eq!(javascript_path("`${x}/b`"), None);
-        assert_eq!(javascript_path("fileURLToPath(new URL('./x', import.meta.url))").unwrap(), "./x");
+        assert_eq!(
+            javascript_path("fileURLToPath(new URL('./x', import.meta.url))").unwrap(),
+            "./x"
+        );
         assert_eq!(literals("f('a', \"b\", `c${d}`, 'e')"), ["a", "b", "e"]);
     }
 }

@@ -37,9 +37,14 @@ pub fn detect(
         paths.dedup();
         paths
     };
-    let shared = Shared { files: checked(files), dirs: checked(dirs) };
+    let shared = Shared {
+        files: checked(files),
+        dirs: checked(dirs),
+    };
     for file in &shared.files {
-        notes.push(format!("`{file}` is used and not in git: it is a shared file"));
+        notes.push(format!(
+            "`{file}` is used and not in git: it is a shared file"
+        ));
     }
     for dir in &shared.dirs {
         notes.push(format!("the app writes to `{dir}`: it is a shared folder"));
@@ -98,11 +103,18 @@ fn data_files(tree: &dyn Tree, backend: &Found) -> Vec<String> {
                 continue;
             };
             let call = &arguments[..arguments.find(['\n', ':']).unwrap_or(arguments.len())];
-            let name = literals(call).into_iter().find(|text| DATA.iter().any(|suffix| text.ends_with(suffix)));
+            let name = literals(call)
+                .into_iter()
+                .find(|text| DATA.iter().any(|suffix| text.ends_with(suffix)));
             let Some(name) = name.filter(|name| !name.starts_with('/')) else {
                 continue;
             };
-            let folders = [backend.dir.as_str(), parent(&source.path), parent(parent(&source.path)), ""];
+            let folders = [
+                backend.dir.as_str(),
+                parent(&source.path),
+                parent(parent(&source.path)),
+                "",
+            ];
             let paths = folders.map(|folder| in_folder(folder, name.trim_start_matches("./")));
             if paths.iter().any(|path| tree.has(path)) {
                 continue;

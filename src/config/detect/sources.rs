@@ -35,7 +35,10 @@ pub(super) struct Import {
 impl Sources {
     /// Follows the imports, each file once.
     pub(super) fn of(tree: &dyn Tree, folder: &str, module: &str) -> Self {
-        let mut sources = Self { folder: folder.to_owned(), files: Vec::new() };
+        let mut sources = Self {
+            folder: folder.to_owned(),
+            files: Vec::new(),
+        };
         let mut waiting: Vec<String> = module_file(tree, folder, module).into_iter().collect();
         while let Some(path) = waiting.pop() {
             if sources.files.len() == MOST || sources.files.iter().any(|file| file.path == path) {
@@ -43,7 +46,11 @@ impl Sources {
             }
             let text = without_comments(&tree.text(&path).unwrap_or_default(), Language::Python);
             let found = imports(&path, &text, folder);
-            waiting.extend(found.iter().filter_map(|import| stem_file(tree, &import.stem)));
+            waiting.extend(
+                found
+                    .iter()
+                    .filter_map(|import| stem_file(tree, &import.stem)),
+            );
             sources.files.push(Source { path, text });
         }
         sources
@@ -61,7 +68,9 @@ pub(super) fn module_file(tree: &dyn Tree, folder: &str, module: &str) -> Option
 }
 
 fn stem_file(tree: &dyn Tree, stem: &str) -> Option<String> {
-    [format!("{stem}.py"), format!("{stem}/__init__.py")].into_iter().find(|path| tree.has(path))
+    [format!("{stem}.py"), format!("{stem}/__init__.py")]
+        .into_iter()
+        .find(|path| tree.has(path))
 }
 
 /// Imports of the app's own modules: relative ones, and those whose first package lies in the backend's folder or is the
@@ -82,20 +91,29 @@ pub(super) fn imports(path: &str, text: &str, folder: &str) -> Vec<Import> {
             tried = Some(indent);
         }
         let stems = import_stems(path, statement.trim_start_matches("try:").trim(), folder);
-        found.extend(stems.into_iter().map(|stem| Import { stem, tried: tried.is_some() }));
+        found.extend(stems.into_iter().map(|stem| Import {
+            stem,
+            tried: tried.is_some(),
+        }));
     }
     found
 }
 
 fn import_stems(path: &str, statement: &str, folder: &str) -> Vec<String> {
-    let Some((module, names)) = statement.strip_prefix("from ").and_then(|rest| rest.split_once(" import")) else {
+    let Some((module, names)) = statement
+        .strip_prefix("from ")
+        .and_then(|rest| rest.split_once(" import"))
+    else {
         return Vec::new();
     };
     let module = module.trim();
     let dots = module.len() - module.trim_start_matches('.').len();
     let inner = module[dots..].replace('.', "/");
     if dots == 0 {
-        let own = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
+        let own = path
+            .strip_prefix(folder)
+            .unwrap_or(path)
+            .trim_start_matches('/');
         let same_package = own.split('/').next() == inner.split('/').next();
         let stem = in_folder(folder, &inner);
         return if same_package { vec![stem] } else { Vec::new() };
@@ -124,9 +142,16 @@ pub(super) fn module_of(folder: &str, path: &str) -> Option<String> {
         folder => path.strip_prefix(folder)?.strip_prefix('/')?,
     };
     let stem = inner.strip_suffix(".py")?;
-    let stem = if file_name(stem) == "__init__" { parent(stem) } else { stem };
+    let stem = if file_name(stem) == "__init__" {
+        parent(stem)
+    } else {
+        stem
+    };
     let module = stem.replace('/', ".");
-    module.parse::<crate::base::names::PythonName>().is_ok().then_some(module)
+    module
+        .parse::<crate::base::names::PythonName>()
+        .is_ok()
+        .then_some(module)
 }
 
 #[cfg(test)]
@@ -137,22 +162,49 @@ mod tests {
     #[test]
     fn star_imports_are_followed_and_loops_end() {
         let tree = MemoryTree::new(&[
-            ("api/app/settings/prod.py", "from .base import *\nfrom django.conf import x"),
-            ("api/app/settings/base.py", "from app.settings.prod import *\nfrom ..extra import y # z"),
+            (
+                "api/app/settings/prod.py",
+                "from .base import *\nfrom django.conf import x",
+            ),
+            (
+                "api/app/settings/base.py",
+                "from app.settings.prod import *\nfrom ..extra import y # z",
+            ),
             ("api/app/extra.py", "A = 1"),
         ]);
         let sources = Sources::of(&tree, "api", "app.settings.prod");
-        let paths: Vec<&str> = sources.files.iter().map(|file| file.path.as_str()).collect();
-        assert_eq!(paths, ["api/app/settings/prod.py", "api/app/settings/base.py", "api/app/extra.py"]);
+        let paths: Vec<&str> = sources
+            .files
+            .iter()
+            .map(|file| file.path.as_str())
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "api/app/settings/prod.py",
+                "api/app/settings/base.py",
+                "api/app/extra.py"
+            ]
+        );
         assert!(sources.mention("A = 1") && !sources.mention("# z"));
     }
 
     #[test]
     fn a_tried_import_is_optional() {
         let text = "try:\n    from .local import *\nexcept ImportError:\n    pass\nfrom .must import *\nfrom . import a, b as c";
-        let stems: Vec<(String, bool)> =
-            imports("app/settings.py", text, "").into_iter().map(|import| (import.stem, import.tried)).collect();
-        let expected = [("app/local", true), ("app/must", false), ("app/a", false), ("app/b", false)];
-        assert_eq!(stems, expected.map(|(stem, tried)| (stem.to_owned(), tried)));
+        let stems: Vec<(String, bool)> = imports("app/settings.py", text, "")
+            .into_iter()
+            .map(|import| (import.stem, import.tried))
+            .collect();
+        let expected = [
+            ("app/local", true),
+            ("app/must", false),
+            ("app/a", false),
+            ("app/b", false),
+        ];
+        assert_eq!(
+            stems,
+            expected.map(|(stem, tried)| (stem.to_owned(), tried))
+        );
     }
 }

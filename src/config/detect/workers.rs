@@ -28,7 +28,11 @@ pub fn detect(
 ) -> Vec<Worker> {
     let mut found = procfile::detect(tree, backend.dir.as_str(), notes).unwrap_or_default();
     let by_procfile = |words: &[&str]| {
-        found.iter().any(|worker: &Worker| words.iter().all(|word| worker.command.iter().any(|given| given == word)))
+        found.iter().any(|worker: &Worker| {
+            words
+                .iter()
+                .all(|word| worker.command.iter().any(|given| given == word))
+        })
     };
     let (worker, beat) = (
         by_procfile(&["celery", "worker"]),
@@ -39,11 +43,17 @@ pub fn detect(
     if !worker {
         notes.append(&mut celery_notes);
     }
-    found.extend(celery.into_iter().filter(|found| if found.singleton { !beat } else { !worker }));
+    found.extend(
+        celery
+            .into_iter()
+            .filter(|found| if found.singleton { !beat } else { !worker }),
+    );
     for (package, command) in DAEMONS {
         let runs = || {
             let daemon = command.rsplit(' ').next().unwrap_or_default();
-            found.iter().any(|worker| worker.command.iter().any(|word| word == daemon))
+            found
+                .iter()
+                .any(|worker| worker.command.iter().any(|word| word == daemon))
         };
         if packages.is_some_and(|packages| names_package(tree, packages, package)) && !runs() {
             notes.push(format!(
@@ -69,7 +79,11 @@ pub(super) fn plain(name: &str, command: &str) -> Option<Worker> {
 /// How long a command may take to finish by default: a Celery worker has tasks to end.
 pub fn stop_timeout(command: &[String]) -> Duration {
     let is = |word: &str| command.iter().any(|given| given == word);
-    if is("celery") && is("worker") { defaults::CELERY_STOP_TIMEOUT } else { defaults::STOP_TIMEOUT }
+    if is("celery") && is("worker") {
+        defaults::CELERY_STOP_TIMEOUT
+    } else {
+        defaults::STOP_TIMEOUT
+    }
 }
 
 /// Two schedulers would run each task twice: `celery beat`, and a worker with beat inside.

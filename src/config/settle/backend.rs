@@ -28,7 +28,11 @@ pub(super) fn settle(
         return Ok(None);
     }
     check_dir(scene, keys)?;
-    let pins = Pins { dir: keys.dir.as_ref(), settings: keys.settings.as_ref(), wsgi: keys.wsgi.as_ref() };
+    let pins = Pins {
+        dir: keys.dir.as_ref(),
+        settings: keys.settings.as_ref(),
+        wsgi: keys.wsgi.as_ref(),
+    };
     let Some(found) = detect(scene.tree, pins, notes) else {
         return match *keys == BackendKeys::default() {
             true => Ok(None),
@@ -77,12 +81,18 @@ impl SettledBackend {
         let file = format!("{stem}.py");
         let package = format!("{stem}/__init__.py");
         let is_shared = shared.files.iter().any(|path| path.as_str() == file)
-            || shared.dirs.iter().any(|dir| file.starts_with(&format!("{dir}/")));
+            || shared
+                .dirs
+                .iter()
+                .any(|dir| file.starts_with(&format!("{dir}/")));
         if is_shared || scene.tree.has(&file) || scene.tree.has(&package) {
             return Ok(());
         }
         Err(scene
-            .wrong(&["backend", "settings"], &format!("there is no `{file}` in this commit"))
+            .wrong(
+                &["backend", "settings"],
+                &format!("there is no `{file}` in this commit"),
+            )
             .hint("a file that is kept on the server is named in `files` of [shared]"))
     }
 }
@@ -95,9 +105,10 @@ fn check_dir(scene: &Scene<'_>, keys: &BackendKeys) -> Result<(), ConfigError> {
     if scene.tree.has(&expected) {
         return Ok(());
     }
-    let error = scene
-        .document
-        .at_key(&["backend", "dir"], format!("backend.dir = `{dir}`: there is no {expected} in this commit"));
+    let error = scene.document.at_key(
+        &["backend", "dir"],
+        format!("backend.dir = `{dir}`: there is no {expected} in this commit"),
+    );
     Err(match detect(scene.tree, Pins::default(), &mut Vec::new()) {
         Some(found) => error.hint(format!("manage.py is in `{}`", found.dir)),
         None => error,
@@ -120,7 +131,11 @@ fn check_wsgi(scene: &Scene<'_>, keys: &BackendKeys, found: &Found) -> Result<()
 }
 
 fn no_wsgi(found: &Found, reason: NoWsgi) -> ConfigError {
-    let dir = if found.dir.is_root() { "the backend".to_owned() } else { format!("`{}`", found.dir) };
+    let dir = if found.dir.is_root() {
+        "the backend".to_owned()
+    } else {
+        format!("`{}`", found.dir)
+    };
     match reason {
         NoWsgi::AsgiOnly => ConfigError::new(format!(
             "{dir} has an asgi.py and no wsgi.py: Landfall serves WSGI applications only"
@@ -147,7 +162,9 @@ fn packages(
     let path = ["backend", "requirements"];
     if let Some(file) = files.iter().find(|file| !scene.tree.has(file.as_str())) {
         let what = format!("there is no `{file}` in this commit");
-        return Err(scene.wrong(&path, &what).hint("paths are from the repository's root"));
+        return Err(scene
+            .wrong(&path, &what)
+            .hint("paths are from the repository's root"));
     }
     match files.as_slice() {
         [] => Err(scene.wrong(&path, "the list is empty")),
@@ -157,7 +174,11 @@ fn packages(
 }
 
 /// A lock or project file names its tool; anything else is a list for pip.
-fn tool_of(scene: &Scene<'_>, file: &RepoPath, notes: &mut Vec<String>) -> Result<PythonPackages, ConfigError> {
+fn tool_of(
+    scene: &Scene<'_>,
+    file: &RepoPath,
+    notes: &mut Vec<String>,
+) -> Result<PythonPackages, ConfigError> {
     let (dir, name) = file.split();
     let needs = |other: &str| {
         let other = in_folder(dir.as_str(), other);
@@ -186,7 +207,12 @@ fn tool_of(scene: &Scene<'_>, file: &RepoPath, notes: &mut Vec<String>) -> Resul
     })
 }
 
-fn number(scene: &Scene<'_>, key: &str, written: Option<u16>, default: u16) -> Result<u16, ConfigError> {
+fn number(
+    scene: &Scene<'_>,
+    key: &str,
+    written: Option<u16>,
+    default: u16,
+) -> Result<u16, ConfigError> {
     let number = written.unwrap_or(default);
     if (1..=256).contains(&number) {
         return Ok(number);

@@ -22,13 +22,19 @@ pub(super) fn settle(
         return Ok(None);
     }
     check_dir(scene, keys)?;
-    let pins = Pins { dir: keys.dir.as_ref(), manager: keys.manager };
+    let pins = Pins {
+        dir: keys.dir.as_ref(),
+        manager: keys.manager,
+    };
     let Some(mut frontend) = detect(scene.tree, pins, backend.is_some(), notes) else {
         return match *keys == FrontendKeys::default() {
             true => Ok(None),
             false => Err(scene
                 .document
-                .at_key(&["frontend"], "[frontend]: no package.json with a build script was found")
+                .at_key(
+                    &["frontend"],
+                    "[frontend]: no package.json with a build script was found",
+                )
                 .hint("write the frontend's folder as `dir`, or remove the section")),
         };
     };
@@ -44,9 +50,10 @@ fn check_dir(scene: &Scene<'_>, keys: &FrontendKeys) -> Result<(), ConfigError> 
     if scene.tree.has_folder(dir.as_str()) {
         return Ok(());
     }
-    let error = scene
-        .document
-        .at_key(&["frontend", "dir"], format!("frontend.dir = `{dir}`: there is no folder `{dir}` in this commit"));
+    let error = scene.document.at_key(
+        &["frontend", "dir"],
+        format!("frontend.dir = `{dir}`: there is no folder `{dir}` in this commit"),
+    );
     let found = detect(scene.tree, Pins::default(), true, &mut Vec::new());
     Err(match found {
         Some(found) => error.hint(format!("the frontend found is `{}`", found.dir)),
@@ -93,7 +100,11 @@ fn overlay(
         }
         build.env.insert(name.clone(), value.clone());
     }
-    build.timeout = scene.timeout(&["frontend", "timeout"], keys.timeout.as_ref(), defaults::FRONTEND_TIMEOUT)?;
+    build.timeout = scene.timeout(
+        &["frontend", "timeout"],
+        keys.timeout.as_ref(),
+        defaults::FRONTEND_TIMEOUT,
+    )?;
     Ok(())
 }
 
@@ -108,16 +119,24 @@ fn needs_build(scene: &Scene<'_>, keys: &FrontendKeys) -> Result<(), ConfigError
     match written.iter().find(|(_, written)| *written) {
         None => Ok(()),
         Some((key, _)) => Err(scene
-            .wrong(&["frontend", key], "nothing is built: package.json has no build script")
+            .wrong(
+                &["frontend", key],
+                "nothing is built: package.json has no build script",
+            )
             .hint("write the build command as `build`")),
     }
 }
 
-fn check(scene: &Scene<'_>, frontend: &Frontend, backend: Option<&SettledBackend>) -> Result<(), ConfigError> {
+fn check(
+    scene: &Scene<'_>,
+    frontend: &Frontend,
+    backend: Option<&SettledBackend>,
+) -> Result<(), ConfigError> {
     let Frontend { dir, output, build } = frontend;
     if build.is_none() && !scene.tree.has(&in_folder(output.as_str(), "index.html")) {
-        let what =
-            format!("`{output}` has neither a package.json with a build script nor an index.html in this commit");
+        let what = format!(
+            "`{output}` has neither a package.json with a build script nor an index.html in this commit"
+        );
         return Err(scene
             .wrong(&["frontend", "dir"], &what)
             .hint("write the build command as `build`, or another `dir`"));

@@ -39,14 +39,21 @@ pub fn settle(tree: &dyn Tree) -> Result<Settings, ConfigError> {
     }
     let found = backend.as_ref().map(|backend| &backend.found);
     let workers = workers::settle(&scene, &written.workers, backend.as_ref(), &mut notes)?;
-    let shared = shared::settle(&scene, &written.shared, found, frontend.as_ref(), &mut notes)?;
+    let shared = shared::settle(
+        &scene,
+        &written.shared,
+        found,
+        frontend.as_ref(),
+        &mut notes,
+    )?;
     if let Some(backend) = &backend {
         backend.check_settings_exist(&scene, &written, &shared)?;
     }
-    let required_env = written
-        .env
-        .required
-        .unwrap_or_else(|| found.map(|found| detect::required_env(tree, &found.dir)).unwrap_or_default());
+    let required_env = written.env.required.unwrap_or_else(|| {
+        found
+            .map(|found| detect::required_env(tree, &found.dir))
+            .unwrap_or_default()
+    });
     Ok(Settings {
         gate: gate(&scene, &written.gate)?,
         health: health(&scene, &written.health, found, &mut notes)?,
@@ -68,7 +75,8 @@ struct Scene<'a> {
 impl Scene<'_> {
     /// An error at `section.key`, which the message names.
     fn wrong(&self, path: &[&str], what: &str) -> ConfigError {
-        self.document.at_key(path, format!("{}: {what}", path.join(".")))
+        self.document
+            .at_key(path, format!("{}: {what}", path.join(".")))
     }
 
     fn command(&self, path: &[&str], line: &str) -> Result<Vec<String>, ConfigError> {
@@ -76,7 +84,12 @@ impl Scene<'_> {
     }
 
     /// A written duration, or the default.
-    fn duration(&self, path: &[&str], text: Option<&String>, default: Duration) -> Result<Duration, ConfigError> {
+    fn duration(
+        &self,
+        path: &[&str],
+        text: Option<&String>,
+        default: Duration,
+    ) -> Result<Duration, ConfigError> {
         let Some(text) = text else {
             return Ok(default);
         };
@@ -90,7 +103,12 @@ impl Scene<'_> {
     }
 
     /// As [`Scene::duration`], but waiting no time at all would always fail.
-    fn timeout(&self, path: &[&str], text: Option<&String>, default: Duration) -> Result<Duration, ConfigError> {
+    fn timeout(
+        &self,
+        path: &[&str],
+        text: Option<&String>,
+        default: Duration,
+    ) -> Result<Duration, ConfigError> {
         let duration = self.duration(path, text, default)?;
         if duration.is_zero() {
             return Err(self.wrong(path, "it must be longer than 0"));
@@ -103,7 +121,9 @@ fn landfall_toml(tree: &dyn Tree) -> Result<String, ConfigError> {
     if !tree.has(FILE) {
         return Ok(String::new());
     }
-    let bytes = tree.read(FILE).ok_or_else(|| ConfigError::new(format!("{FILE} is larger than 1 MiB")))?;
+    let bytes = tree
+        .read(FILE)
+        .ok_or_else(|| ConfigError::new(format!("{FILE} is larger than 1 MiB")))?;
     String::from_utf8(bytes).map_err(|_| ConfigError::new(format!("{FILE} is not UTF-8 text")))
 }
 
@@ -117,8 +137,15 @@ fn gate(scene: &Scene<'_>, keys: &super::written::GateKeys) -> Result<Gate, Conf
     let path = ["gate", "run"];
     let run = keys.run.as_deref().unwrap_or_default();
     Ok(Gate {
-        run: run.iter().map(|line| scene.command(&path, line)).collect::<Result<_, _>>()?,
-        timeout: scene.timeout(&["gate", "timeout"], keys.timeout.as_ref(), defaults::GATE_TIMEOUT)?,
+        run: run
+            .iter()
+            .map(|line| scene.command(&path, line))
+            .collect::<Result<_, _>>()?,
+        timeout: scene.timeout(
+            &["gate", "timeout"],
+            keys.timeout.as_ref(),
+            defaults::GATE_TIMEOUT,
+        )?,
     })
 }
 
@@ -134,11 +161,18 @@ fn health(
         (None, None) => None,
     };
     let named = path.is_some();
-    let default =
-        || defaults::HEALTH_PATH.parse().map_err(|_| ConfigError::new("the default health path is not valid"));
+    let default = || {
+        defaults::HEALTH_PATH
+            .parse()
+            .map_err(|_| ConfigError::new("the default health path is not valid"))
+    };
     Ok(Health {
         path: path.map_or_else(default, Ok)?,
         named,
-        timeout: scene.timeout(&["health", "timeout"], keys.timeout.as_ref(), defaults::HEALTH_TIMEOUT)?,
+        timeout: scene.timeout(
+            &["health", "timeout"],
+            keys.timeout.as_ref(),
+            defaults::HEALTH_TIMEOUT,
+        )?,
     })
 }

@@ -42,22 +42,35 @@ pub(super) fn settle(
 }
 
 fn outermost(dirs: Vec<RepoPath>) -> Vec<RepoPath> {
-    let inside = |dir: &RepoPath| dirs.iter().any(|other| other != dir && dir.is_within(other));
+    let inside = |dir: &RepoPath| {
+        dirs.iter()
+            .any(|other| other != dir && dir.is_within(other))
+    };
     dirs.iter().filter(|dir| !inside(dir)).cloned().collect()
 }
 
 fn without_those_in(files: Vec<RepoPath>, dirs: &[RepoPath]) -> Vec<RepoPath> {
-    files.into_iter().filter(|file| !dirs.iter().any(|dir| file.is_within(dir))).collect()
+    files
+        .into_iter()
+        .filter(|file| !dirs.iter().any(|dir| file.is_within(dir)))
+        .collect()
 }
 
-fn check(scene: &Scene<'_>, key: &str, paths: &[RepoPath], dirs: &[RepoPath]) -> Result<(), ConfigError> {
+fn check(
+    scene: &Scene<'_>,
+    key: &str,
+    paths: &[RepoPath],
+    dirs: &[RepoPath],
+) -> Result<(), ConfigError> {
     for path in paths {
         let wrong = |what: &str| Err(scene.wrong(&["shared", key], what));
         if path.is_root() {
             return wrong("the repository's root cannot be shared");
         }
         if let Some(dir) = dirs.iter().find(|dir| *dir != path && path.is_within(dir)) {
-            return wrong(&format!("`{path}` lies in `{dir}`, which is shared already"));
+            return wrong(&format!(
+                "`{path}` lies in `{dir}`, which is shared already"
+            ));
         }
         if scene.tree.has(path.as_str()) {
             return Err(scene.wrong(&["shared", key], &format!("`{path}` is in git and shared")).hint(format!(

@@ -22,7 +22,14 @@ pub(super) fn settle(
     backend: Option<&SettledBackend>,
     notes: &mut Vec<String>,
 ) -> Result<Vec<Worker>, ConfigError> {
-    let detected = backend.map(|backend| detect(scene.tree, &backend.found, Some(&backend.settled.python), notes));
+    let detected = backend.map(|backend| {
+        detect(
+            scene.tree,
+            &backend.found,
+            Some(&backend.settled.python),
+            notes,
+        )
+    });
     let mut workers: BTreeMap<ProcessName, Worker> = BTreeMap::new();
     for worker in detected.into_iter().flatten() {
         if RESERVED.contains(&worker.name.as_str()) {
@@ -75,8 +82,16 @@ fn overlay(
     let stop_timeout = stop_timeout(&command);
     Ok(Worker {
         name: name.clone(),
-        stop_timeout: scene.timeout(&path("stop_timeout"), keys.stop_timeout.as_ref(), stop_timeout)?,
-        ready_after: scene.duration(&path("ready_after"), keys.ready_after.as_ref(), defaults::READY_AFTER)?,
+        stop_timeout: scene.timeout(
+            &path("stop_timeout"),
+            keys.stop_timeout.as_ref(),
+            stop_timeout,
+        )?,
+        ready_after: scene.duration(
+            &path("ready_after"),
+            keys.ready_after.as_ref(),
+            defaults::READY_AFTER,
+        )?,
         singleton: keys.singleton.unwrap_or_else(|| is_singleton(&command)),
         command,
     })

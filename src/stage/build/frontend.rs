@@ -23,7 +23,13 @@ pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built
         return as_committed(ctx, frontend, release).map(|()| Built::default());
     };
     let running = ctx.events.start(Stage::Frontend);
-    let work = Work { ctx, frontend, build, plan, src: release.src() };
+    let work = Work {
+        ctx,
+        frontend,
+        build,
+        plan,
+        src: release.src(),
+    };
     let borrowed = work.borrow_node_modules()?;
     let outcome = match &plan.frontend {
         Step::Build { key } => match work.build(key) {
@@ -47,7 +53,11 @@ pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built
 }
 
 /// Static files that are served as they are in the commit.
-fn as_committed(ctx: &Context<'_>, frontend: &Frontend, release: &ReleaseDir) -> Result<(), BuildError> {
+fn as_committed(
+    ctx: &Context<'_>,
+    frontend: &Frontend,
+    release: &ReleaseDir,
+) -> Result<(), BuildError> {
     let running = ctx.events.start(Stage::Frontend);
     let output = frontend.output.under(&release.src());
     if !output.is_dir() {
@@ -107,7 +117,11 @@ impl Work<'_> {
             fs::move_tree(&output, &files)?;
         }
         let built = fs::files_below(&files)?;
-        if !self.output_stays() && !built.iter().any(|file| file.file_name().is_some_and(|name| name == "index.html")) {
+        if !self.output_stays()
+            && !built
+                .iter()
+                .any(|file| file.file_name().is_some_and(|name| name == "index.html"))
+        {
             cache::discard(self.ctx.home, Shelf::Frontend, key)?;
             return Err(BuildError::NoIndex(self.frontend.output.clone()));
         }
@@ -117,7 +131,9 @@ impl Work<'_> {
 
     /// `public` → the cache; where the output lies outside the frontend's folder, the backend reads it there too.
     fn link(&self, key: &ObjectId, release: &ReleaseDir) -> Result<(), BuildError> {
-        let files = Path::new("../../cache/frontend").join(key.as_str()).join("files");
+        let files = Path::new("../../cache/frontend")
+            .join(key.as_str())
+            .join("files");
         fs::symlink(&files, &release.public())?;
         let output = self.frontend.output.under(&self.src);
         if self.output_stays() && matches!(self.plan.frontend, Step::Reuse { .. }) {
@@ -130,12 +146,9 @@ impl Work<'_> {
     /// The output is part of the backend's files (Django's `static/` or `templates/`).
     fn output_stays(&self) -> bool {
         !self.frontend.output.is_within(&self.frontend.dir)
-            || self
-                .plan
-                .settings
-                .backend
-                .as_ref()
-                .is_some_and(|backend| !backend.dir.is_root() && self.frontend.output.is_within(&backend.dir))
+            || self.plan.settings.backend.as_ref().is_some_and(|backend| {
+                !backend.dir.is_root() && self.frontend.output.is_within(&backend.dir)
+            })
     }
 
     fn root(&self) -> PathBuf {
@@ -145,13 +158,31 @@ impl Work<'_> {
     fn execute(&self, argv: &[String]) -> Result<(), BuildError> {
         let mut env = self.ctx.tool_environment();
         // What the build finds in its folder's own node_modules comes first, as npm and Yarn have it.
-        env.insert("npm_config_cache".into(), self.ctx.home.cache().join("npm").to_string_lossy().into_owned());
+        env.insert(
+            "npm_config_cache".into(),
+            self.ctx
+                .home
+                .cache()
+                .join("npm")
+                .to_string_lossy()
+                .into_owned(),
+        );
         env.insert("npm_config_update_notifier".into(), "false".into());
         env.insert("npm_config_fund".into(), "false".into());
         env.insert("npm_config_audit".into(), "false".into());
-        env.extend(self.build.env.iter().map(|(name, value)| (name.to_string(), value.clone())));
-        let cmd = Cmd::from_argv(argv).envs(env).cwd(&self.root()).timeout(self.build.timeout);
-        self.ctx.events.line(Stage::Frontend, &format!("$ {}", cmd.display()));
+        env.extend(
+            self.build
+                .env
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.clone())),
+        );
+        let cmd = Cmd::from_argv(argv)
+            .envs(env)
+            .cwd(&self.root())
+            .timeout(self.build.timeout);
+        self.ctx
+            .events
+            .line(Stage::Frontend, &format!("$ {}", cmd.display()));
         command::run(&cmd, &self.ctx.events.lines(Stage::Frontend)).map_err(BuildError::Node)
     }
 }

@@ -28,7 +28,13 @@ pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<(), B
     let running = ctx.events.start(Stage::Python);
     let message = if is_new {
         let venv = cache::begin(ctx.home, Shelf::Venv, key)?;
-        let build = Build { ctx, backend, venv: &venv, src: release.src(), installer: python::installer(ctx.path()) };
+        let build = Build {
+            ctx,
+            backend,
+            venv: &venv,
+            src: release.src(),
+            installer: python::installer(ctx.path()),
+        };
         running.progress(format!("building with {}", build.installer.name()));
         let begun = std::time::Instant::now();
         if let Err(error) = build.run() {
@@ -36,13 +42,24 @@ pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<(), B
             return Err(error);
         }
         cache::complete(&venv)?;
-        format!("venv built with {} in {}", build.installer.name(), seconds(begun.elapsed()))
+        format!(
+            "venv built with {} in {}",
+            build.installer.name(),
+            seconds(begun.elapsed())
+        )
     } else {
         cache::touch(&cache::path(ctx.home, Shelf::Venv, key))?;
         format!("venv reused ({})", key.short())
     };
-    fs::symlink(&Path::new("../../cache/venv").join(key.as_str()), &release.venv())?;
-    running.end(if is_new { Outcome::done(message) } else { Outcome::reused(message) });
+    fs::symlink(
+        &Path::new("../../cache/venv").join(key.as_str()),
+        &release.venv(),
+    )?;
+    running.end(if is_new {
+        Outcome::done(message)
+    } else {
+        Outcome::reused(message)
+    });
     Ok(())
 }
 
@@ -70,7 +87,10 @@ impl Build<'_> {
             PythonPackages::Requirements { files, .. } => {
                 let mut what = Vec::new();
                 for file in files {
-                    what.extend(["-r".to_owned(), file.under(&self.src).to_string_lossy().into_owned()]);
+                    what.extend([
+                        "-r".to_owned(),
+                        file.under(&self.src).to_string_lossy().into_owned(),
+                    ]);
                 }
                 // uWSGI in the same run where the app does not bring it: one resolution instead of two.
                 if !self.brings_uwsgi(files) {
@@ -88,16 +108,23 @@ impl Build<'_> {
             }
             PythonPackages::Pipenv { dir, locked } => {
                 let pipenv = self.tool("pipenv")?;
-                self.execute(python::pipenv_install(&pipenv, self.venv, *locked).cwd(&dir.under(&self.src)))
+                self.execute(
+                    python::pipenv_install(&pipenv, self.venv, *locked).cwd(&dir.under(&self.src)),
+                )
             }
-            PythonPackages::Project { dir } => self.pip(&[dir.under(&self.src).to_string_lossy().into_owned()]),
+            PythonPackages::Project { dir } => {
+                self.pip(&[dir.under(&self.src).to_string_lossy().into_owned()])
+            }
         }
     }
 
     fn brings_uwsgi(&self, files: &[RepoPath]) -> bool {
         files.iter().any(|file| {
-            fs::read_bytes(&file.under(&self.src))
-                .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).to_ascii_lowercase().contains("uwsgi"))
+            fs::read_bytes(&file.under(&self.src)).is_ok_and(|bytes| {
+                String::from_utf8_lossy(&bytes)
+                    .to_ascii_lowercase()
+                    .contains("uwsgi")
+            })
         })
     }
 
@@ -124,8 +151,14 @@ impl Build<'_> {
     fn execute(&self, cmd: Cmd) -> Result<(), BuildError> {
         let env = self.environment(&cmd);
         let cmd = cmd.envs(env).timeout(self.backend.install_timeout);
-        let cmd = if cmd.has_cwd() { cmd } else { cmd.cwd(&self.src) };
-        self.ctx.events.line(Stage::Python, &format!("$ {}", cmd.display()));
+        let cmd = if cmd.has_cwd() {
+            cmd
+        } else {
+            cmd.cwd(&self.src)
+        };
+        self.ctx
+            .events
+            .line(Stage::Python, &format!("$ {}", cmd.display()));
         command::run(&cmd, &self.ctx.events.lines(Stage::Python)).map_err(BuildError::Python)
     }
 

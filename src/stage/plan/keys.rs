@@ -3,7 +3,9 @@
 use super::PlanError;
 use crate::base::fs;
 use crate::base::names::{ObjectId, RepoPath};
-use crate::config::settings::{Backend, Frontend, FrontendBuild, PackageManager, PythonPackages, Settings};
+use crate::config::settings::{
+    Backend, Frontend, FrontendBuild, PackageManager, PythonPackages, Settings,
+};
 use crate::git::Repo;
 use crate::release::cache::KeyBuilder;
 use crate::release::record::Keys;
@@ -11,7 +13,12 @@ use crate::stage::Context;
 use crate::tool::{node, program, python};
 
 /// The keys of everything the settings ask to build.
-pub(super) fn of(ctx: &Context<'_>, repo: &Repo, tree: &ObjectId, settings: &Settings) -> Result<Keys, PlanError> {
+pub(super) fn of(
+    ctx: &Context<'_>,
+    repo: &Repo,
+    tree: &ObjectId,
+    settings: &Settings,
+) -> Result<Keys, PlanError> {
     let lookup = Lookup { ctx, repo, tree };
     let mut keys = Keys::default();
     if let Some(frontend) = &settings.frontend
@@ -34,7 +41,12 @@ struct Lookup<'a> {
 
 impl Lookup<'_> {
     /// Frontend: its folder's tree id, the shared files in it, the commands, the declared environment, node.
-    fn frontend(&self, frontend: &Frontend, build: &FrontendBuild, settings: &Settings) -> Result<ObjectId, PlanError> {
+    fn frontend(
+        &self,
+        frontend: &Frontend,
+        build: &FrontendBuild,
+        settings: &Settings,
+    ) -> Result<ObjectId, PlanError> {
         let outside = settings
             .backend
             .as_ref()
@@ -50,7 +62,12 @@ impl Lookup<'_> {
         for (name, value) in &build.env {
             key = key.with(name.as_str(), value);
         }
-        for file in settings.shared.files.iter().filter(|file| file.is_within(&frontend.dir)) {
+        for file in settings
+            .shared
+            .files
+            .iter()
+            .filter(|file| file.is_within(&frontend.dir))
+        {
             let content = fs::read_bytes(&file.under(&self.ctx.home.shared()))?;
             key = key.with(file.as_str(), crate::git::hash(&content).as_str());
         }
@@ -58,8 +75,15 @@ impl Lookup<'_> {
     }
 
     /// node_modules: the lock file, what else an install reads, node and the package manager.
-    fn node_modules(&self, frontend: &Frontend, build: &FrontendBuild) -> Result<ObjectId, PlanError> {
-        let manifest = frontend.dir.join("package.json").map_err(crate::git::GitError::from)?;
+    fn node_modules(
+        &self,
+        frontend: &Frontend,
+        build: &FrontendBuild,
+    ) -> Result<ObjectId, PlanError> {
+        let manifest = frontend
+            .dir
+            .join("package.json")
+            .map_err(crate::git::GitError::from)?;
         let manifest = match self.repo.entry_at(self.tree, &manifest)? {
             Some((_, id)) => node::install_facts(&self.repo.blob(&id)?),
             None => String::new(),
@@ -75,8 +99,17 @@ impl Lookup<'_> {
             .with("install", &build.install.join("\0"))
             .with("node", &self.identity("node"))
             .with("manager", &self.identity(manager));
-        for beside in [".npmrc", ".yarnrc", ".yarnrc.yml", ".pnpmfile.cjs", "patches"] {
-            let path = frontend.dir.join(beside).map_err(crate::git::GitError::from)?;
+        for beside in [
+            ".npmrc",
+            ".yarnrc",
+            ".yarnrc.yml",
+            ".pnpmfile.cjs",
+            "patches",
+        ] {
+            let path = frontend
+                .dir
+                .join(beside)
+                .map_err(crate::git::GitError::from)?;
             key = key.with(beside, &self.id_of(Some(&path))?);
         }
         for (name, value) in &build.env {
@@ -92,7 +125,9 @@ impl Lookup<'_> {
             PythonPackages::Uv { dir } => beside(dir, &["uv.lock", "pyproject.toml"])?,
             PythonPackages::Poetry { dir } => beside(dir, &["poetry.lock", "pyproject.toml"])?,
             PythonPackages::Pipenv { dir, .. } => beside(dir, &["Pipfile.lock", "Pipfile"])?,
-            PythonPackages::Project { dir } => beside(dir, &["pyproject.toml", "setup.py", "setup.cfg"])?,
+            PythonPackages::Project { dir } => {
+                beside(dir, &["pyproject.toml", "setup.py", "setup.cfg"])?
+            }
         };
         let kind = serde_json::to_string(&backend.python).unwrap_or_default();
         let mut key = KeyBuilder::new("venv 1")
@@ -110,12 +145,20 @@ impl Lookup<'_> {
         let Some(path) = path else {
             return Ok(String::new());
         };
-        Ok(self.repo.entry_at(self.tree, path)?.map(|(_, id)| id.to_string()).unwrap_or_default())
+        Ok(self
+            .repo
+            .entry_at(self.tree, path)?
+            .map(|(_, id)| id.to_string())
+            .unwrap_or_default())
     }
 
     /// The id of the tree at `dir`; where another part lies inside it, the ids of its entries without that part, so that
     /// a frontend at the root is not rebuilt for every change of the backend.
-    fn tree_without(&self, dir: &RepoPath, outside: Option<&RepoPath>) -> Result<String, PlanError> {
+    fn tree_without(
+        &self,
+        dir: &RepoPath,
+        outside: Option<&RepoPath>,
+    ) -> Result<String, PlanError> {
         let Some((_, id)) = self.repo.entry_at(self.tree, dir)? else {
             return Ok(String::new());
         };
@@ -141,10 +184,15 @@ impl Lookup<'_> {
     }
 
     fn identity(&self, name: &str) -> String {
-        program::identity(name, self.ctx.path()).unwrap_or_else(|| format!("{name} is not installed"))
+        program::identity(name, self.ctx.path())
+            .unwrap_or_else(|| format!("{name} is not installed"))
     }
 }
 
 fn beside(dir: &RepoPath, names: &[&str]) -> Result<Vec<RepoPath>, PlanError> {
-    Ok(names.iter().map(|name| dir.join(name)).collect::<Result<_, _>>().map_err(crate::git::GitError::from)?)
+    Ok(names
+        .iter()
+        .map(|name| dir.join(name))
+        .collect::<Result<_, _>>()
+        .map_err(crate::git::GitError::from)?)
 }

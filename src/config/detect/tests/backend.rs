@@ -35,9 +35,15 @@ fn of_two_manage_py_the_one_with_a_wsgi_below_is_chosen_and_the_other_named() {
 #[test]
 fn wsgi_may_lie_in_a_package_of_another_name() {
     let tree = MemoryTree::new(&[
-        ("api/manage.py", "os.environ.setdefault(\"DJANGO_SETTINGS_MODULE\",\n    \"config.settings.prod\")"),
+        (
+            "api/manage.py",
+            "os.environ.setdefault(\"DJANGO_SETTINGS_MODULE\",\n    \"config.settings.prod\")",
+        ),
         ("api/config/settings/prod.py", "from .base import *"),
-        ("api/config/settings/base.py", "WSGI_APPLICATION = 'gone.wsgi.application'"),
+        (
+            "api/config/settings/base.py",
+            "WSGI_APPLICATION = 'gone.wsgi.application'",
+        ),
         ("api/serve/wsgi.py", "app = get_wsgi_application()"),
         ("requirements.txt", ""),
     ]);
@@ -48,15 +54,19 @@ fn wsgi_may_lie_in_a_package_of_another_name() {
 
 #[test]
 fn wsgi_wins_over_manage_where_their_settings_differ() {
-    let tree = django("")
-        .with("app/prod.py", b"")
-        .with("app/wsgi.py", b"os.environ['DJANGO_SETTINGS_MODULE'] = 'app.prod'\napplication = 1");
+    let tree = django("").with("app/prod.py", b"").with(
+        "app/wsgi.py",
+        b"os.environ['DJANGO_SETTINGS_MODULE'] = 'app.prod'\napplication = 1",
+    );
     assert_eq!(backend(&tree).settings.unwrap().as_str(), "app.prod");
     assert_eq!(
         note(&tree, "different settings"),
         "wsgi.py and manage.py name different settings: `app.prod` of wsgi.py is used, not `app.settings`"
     );
-    let stale = django("").with("app/wsgi.py", b"setdefault('DJANGO_SETTINGS_MODULE', 'old.settings')");
+    let stale = django("").with(
+        "app/wsgi.py",
+        b"setdefault('DJANGO_SETTINGS_MODULE', 'old.settings')",
+    );
     assert_eq!(backend(&stale).settings.unwrap().as_str(), "app.settings");
     let none = django("").with("app/wsgi.py", b"application = 1");
     assert_eq!(backend(&none).settings.unwrap().as_str(), "app.settings");
@@ -65,7 +75,10 @@ fn wsgi_wins_over_manage_where_their_settings_differ() {
 #[test]
 fn development_settings_by_default_are_a_note() {
     let tree = django("")
-        .with("app/wsgi.py", b"setdefault('DJANGO_SETTINGS_MODULE', 'app.conf.dev')")
+        .with(
+            "app/wsgi.py",
+            b"setdefault('DJANGO_SETTINGS_MODULE', 'app.conf.dev')",
+        )
         .with("app/conf/dev.py", b"")
         .with("app/conf/production.py", b"");
     assert_eq!(backend(&tree).settings.unwrap().as_str(), "app.conf.dev");
@@ -75,7 +88,10 @@ fn development_settings_by_default_are_a_note() {
 #[test]
 fn a_settings_module_kept_outside_git_is_a_shared_file() {
     let tree = django("api")
-        .with("api/app/wsgi.py", b"setdefault('DJANGO_SETTINGS_MODULE', 'app.production')")
+        .with(
+            "api/app/wsgi.py",
+            b"setdefault('DJANGO_SETTINGS_MODULE', 'app.production')",
+        )
         .with("api/app/production.py.example", b"");
     assert_eq!(backend(&tree).settings.unwrap().as_str(), "app.production");
     let files = settled(&tree).shared.files;
@@ -86,13 +102,22 @@ fn a_settings_module_kept_outside_git_is_a_shared_file() {
 #[test]
 fn asgi_only_is_said_clearly() {
     let tree = MemoryTree::new(&[
-        ("manage.py", "setdefault('DJANGO_SETTINGS_MODULE', 'app.settings')"),
+        (
+            "manage.py",
+            "setdefault('DJANGO_SETTINGS_MODULE', 'app.settings')",
+        ),
         ("app/asgi.py", ""),
-        ("app/settings.py", "ASGI_APPLICATION = 'app.asgi.application'"),
+        (
+            "app/settings.py",
+            "ASGI_APPLICATION = 'app.asgi.application'",
+        ),
         ("requirements.txt", ""),
     ]);
     let error = settle(&tree).unwrap_err();
-    assert_eq!(error.to_string(), "the backend has an asgi.py and no wsgi.py: Landfall serves WSGI applications only");
+    assert_eq!(
+        error.to_string(),
+        "the backend has an asgi.py and no wsgi.py: Landfall serves WSGI applications only"
+    );
     assert_eq!(error.hints().len(), 2);
 }
 
@@ -106,15 +131,25 @@ fn a_route_called_health_is_asked_for() {
         ("path('health/<int:x>/', h), path('up', u)", "/up"),
     ] {
         let health = settled(&django("").with("app/urls.py", urls.as_bytes())).health;
-        assert_eq!((health.path.as_str(), health.named), (path, path != "/"), "{urls}");
+        assert_eq!(
+            (health.path.as_str(), health.named),
+            (path, path != "/"),
+            "{urls}"
+        );
     }
 }
 
 #[test]
 fn a_health_path_that_waits_for_workers_is_not_used() {
     let tree = django("")
-        .with("app/urls.py", b"path('health/', include('health_check.urls'))")
-        .with("app/settings.py", b"INSTALLED_APPS = ['health_check.contrib.celery']");
+        .with(
+            "app/urls.py",
+            b"path('health/', include('health_check.urls'))",
+        )
+        .with(
+            "app/settings.py",
+            b"INSTALLED_APPS = ['health_check.contrib.celery']",
+        );
     assert!(!settled(&tree).health.named);
     note(&tree, "answers for Celery too");
 }

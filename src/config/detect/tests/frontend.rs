@@ -12,7 +12,16 @@ fn one(path: &str, text: &str) -> MemoryTree {
 
 #[test]
 fn a_frontend_lies_in_any_folder_or_at_the_root() {
-    for dir in ["frontend", "client", "frontend-vue", "frontend-ts", "vue3", "notes-front-end", "a/b", ""] {
+    for dir in [
+        "frontend",
+        "client",
+        "frontend-vue",
+        "frontend-ts",
+        "vue3",
+        "notes-front-end",
+        "a/b",
+        "",
+    ] {
         let tree = vite(MemoryTree::default(), dir);
         assert_eq!(frontend(&tree).dir.as_str(), dir);
         assert_eq!(settled(&tree).notes, [""; 0]);
@@ -22,7 +31,8 @@ fn a_frontend_lies_in_any_folder_or_at_the_root() {
 #[test]
 fn of_two_frontends_the_complete_one_is_chosen_and_the_other_named() {
     let incomplete = package(r#""build": "vite build""#, r#""vite": "^5""#);
-    let tree = vite(MemoryTree::default(), "deep/client").with("a/package.json", incomplete.as_bytes());
+    let tree =
+        vite(MemoryTree::default(), "deep/client").with("a/package.json", incomplete.as_bytes());
     assert_eq!(frontend(&tree).dir.as_str(), "deep/client");
     assert_eq!(
         note(&tree, "also with a build script"),
@@ -57,15 +67,23 @@ fn installed_packages_are_not_looked_at() {
 #[test]
 fn the_build_script_has_several_names() {
     for script in ["build", "build:prod", "build-only"] {
-        let text = package(&format!(r#""{script}": "vite build", "dev": "vite""#), r#""vite": "5""#);
-        assert_eq!(build(&one("package.json", &text)).command, ["npm", "run", script]);
+        let text = package(
+            &format!(r#""{script}": "vite build", "dev": "vite""#),
+            r#""vite": "5""#,
+        );
+        assert_eq!(
+            build(&one("package.json", &text)).command,
+            ["npm", "run", script]
+        );
     }
 }
 
 #[test]
 fn windows_set_becomes_a_variable() {
-    let text =
-        package(r#""build": "set NODE_ENV=production&& vue-cli-service build""#, r#""@vue/cli-service": "^5.0.1""#);
+    let text = package(
+        r#""build": "set NODE_ENV=production&& vue-cli-service build""#,
+        r#""@vue/cli-service": "^5.0.1""#,
+    );
     let tree = one("package.json", &text);
     let env = build(&tree).env;
     assert_eq!(env[&"NODE_ENV".parse().unwrap()], "production");
@@ -85,9 +103,17 @@ fn webpack_4_gets_the_old_openssl_and_newer_tools_do_not() {
         (r#""vite": "^4.1""#, false),
     ] {
         let env = build(&one("package.json", &package(r#""build": "x""#, tool))).env;
-        assert_eq!(env.contains_key(&"NODE_OPTIONS".parse().unwrap()), old, "{tool}");
+        assert_eq!(
+            env.contains_key(&"NODE_OPTIONS".parse().unwrap()),
+            old,
+            "{tool}"
+        );
     }
-    let env = build(&one("package.json", &package(r#""build": "x""#, r#""cypress": "9""#))).env;
+    let env = build(&one(
+        "package.json",
+        &package(r#""build": "x""#, r#""cypress": "9""#),
+    ))
+    .env;
     assert_eq!(env[&"CYPRESS_INSTALL_BINARY".parse().unwrap()], "0");
 }
 
@@ -97,7 +123,13 @@ fn the_output_is_the_tools_or_what_its_configuration_says() {
     let vite = r#""vite": "^5""#;
     for (dependency, script, file, config, output) in [
         (vue, "b", "vue.config.js", "", "web/dist"),
-        (vue, "b", "vue.config.js", "module.exports = { outputDir: '../api/static' }", "api/static"),
+        (
+            vue,
+            "b",
+            "vue.config.js",
+            "module.exports = { outputDir: '../api/static' }",
+            "api/static",
+        ),
         (
             vue,
             "b",
@@ -106,12 +138,36 @@ fn the_output_is_the_tools_or_what_its_configuration_says() {
             "api/templates",
         ),
         (vue, "b --dest ../out", "x", "", "out"),
-        (vite, "b", "vite.config.ts", "build: { outDir: \"../server/static\", }", "server/static"),
-        (vite, "b", "vite.config.mjs", "root: './src', build: { outDir: '../dist' }", "web/dist"),
+        (
+            vite,
+            "b",
+            "vite.config.ts",
+            "build: { outDir: \"../server/static\", }",
+            "server/static",
+        ),
+        (
+            vite,
+            "b",
+            "vite.config.mjs",
+            "root: './src', build: { outDir: '../dist' }",
+            "web/dist",
+        ),
         (vite, "b", "vite.config.js", "// outDir: 'no'", "web/dist"),
-        (vite, "b --outDir=www", "vite.config.js", "outDir: 'x'", "web/www"),
+        (
+            vite,
+            "b --outDir=www",
+            "vite.config.js",
+            "outDir: 'x'",
+            "web/www",
+        ),
         (r#""react-scripts": "5""#, "b", "x", "", "web/build"),
-        (r#""react-scripts": "5""#, "BUILD_PATH=../b react-scripts build", "x", "", "b"),
+        (
+            r#""react-scripts": "5""#,
+            "BUILD_PATH=../b react-scripts build",
+            "x",
+            "",
+            "b",
+        ),
         (
             r#""webpack": "5""#,
             "b",
@@ -128,7 +184,10 @@ fn the_output_is_the_tools_or_what_its_configuration_says() {
         ),
     ] {
         let text = package(&format!(r#""build": "{script}""#), dependency);
-        let tree = MemoryTree::new(&[("web/package.json", &text), (&format!("web/{file}"), config)]);
+        let tree = MemoryTree::new(&[
+            ("web/package.json", &text),
+            (&format!("web/{file}"), config),
+        ]);
         assert_eq!(frontend(&tree).output.as_str(), output, "{script} {config}");
     }
 }
@@ -136,10 +195,18 @@ fn the_output_is_the_tools_or_what_its_configuration_says() {
 #[test]
 fn a_computed_or_outer_output_is_a_note() {
     let text = package(r#""build": "b""#, r#""vite": "^5""#);
-    let tree = |config| MemoryTree::new(&[("web/package.json", text.as_str()), ("web/vite.config.js", config)]);
+    let tree = |config| {
+        MemoryTree::new(&[
+            ("web/package.json", text.as_str()),
+            ("web/vite.config.js", config),
+        ])
+    };
     let computed = tree("outDir: mode === 'a' ? 'x' : 'y'");
     assert_eq!(frontend(&computed).output.as_str(), "web/dist");
-    note(&computed, "`web/vite.config.js` computes where the files come out");
+    note(
+        &computed,
+        "`web/vite.config.js` computes where the files come out",
+    );
     let outer = tree("outDir: '../../x'");
     assert_eq!(frontend(&outer).output.as_str(), "web/dist");
     note(&outer, "outside the repository");
@@ -147,9 +214,14 @@ fn a_computed_or_outer_output_is_a_note() {
 
 #[test]
 fn a_committed_output_is_served_only_where_nothing_builds_it() {
-    let tree = django("api").with("web/dist/index.html", b"").with("web/package.json", b"{}");
+    let tree = django("api")
+        .with("web/dist/index.html", b"")
+        .with("web/package.json", b"{}");
     let found = frontend(&tree);
-    assert_eq!((found.dir.as_str(), found.output.as_str()), ("web/dist", "web/dist"));
+    assert_eq!(
+        (found.dir.as_str(), found.output.as_str()),
+        ("web/dist", "web/dist")
+    );
     assert_eq!(found.build, None);
     note(&tree, "`web/dist` is served as committed");
     let tree = vite(django("api"), "web").with("web/dist/index.html", b"");
@@ -166,12 +238,16 @@ fn a_static_site_is_served_as_it_is() {
         let found = frontend(&one(&path, "<html>"));
         assert_eq!((found.dir.as_str(), found.build), (dir, None));
     }
-    let tree = django("").with("app/templates/index.html", b"").with("docs/index.html", b"");
+    let tree = django("")
+        .with("app/templates/index.html", b"")
+        .with("docs/index.html", b"");
     assert_eq!(settled(&tree).frontend, None);
 }
 
 #[test]
 fn a_broken_package_json_is_not_a_frontend() {
-    let tree = django("").with("package.json", b"{\"scripts\": {").with("a/package.json", b"[]");
+    let tree = django("")
+        .with("package.json", b"{\"scripts\": {")
+        .with("a/package.json", b"[]");
     assert_eq!(settled(&tree).frontend, None);
 }

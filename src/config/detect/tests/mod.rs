@@ -34,10 +34,16 @@ fn django(dir: &str) -> MemoryTree {
 /// A Vite frontend in `dir`.
 fn vite(tree: MemoryTree, dir: &str) -> MemoryTree {
     let at = |path: &str| crate::config::tree::in_folder(dir, path);
-    tree.with(&at("package.json"), br#"{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "^5"}}"#)
-        .with(&at("package-lock.json"), br#"{"packages": {"node_modules/vite": {}}}"#)
-        .with(&at("index.html"), b"")
-        .with(&at("src/main.js"), b"")
+    tree.with(
+        &at("package.json"),
+        br#"{"scripts": {"build": "vite build"}, "devDependencies": {"vite": "^5"}}"#,
+    )
+    .with(
+        &at("package-lock.json"),
+        br#"{"packages": {"node_modules/vite": {}}}"#,
+    )
+    .with(&at("index.html"), b"")
+    .with(&at("src/main.js"), b"")
 }
 
 fn settled(tree: &MemoryTree) -> Settings {

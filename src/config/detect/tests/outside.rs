@@ -4,7 +4,8 @@ use super::*;
 
 fn shared(tree: &MemoryTree) -> (Vec<String>, Vec<String>) {
     let shared = settled(tree).shared;
-    let texts = |paths: Vec<crate::base::names::RepoPath>| paths.iter().map(ToString::to_string).collect();
+    let texts =
+        |paths: Vec<crate::base::names::RepoPath>| paths.iter().map(ToString::to_string).collect();
     (texts(shared.files), texts(shared.dirs))
 }
 
@@ -21,7 +22,10 @@ fn settings_that_import_a_module_kept_outside_git() {
     let there = ignored.with("api/app/localsettings.py", b"");
     assert_eq!(shared(&there).0, [""; 0]);
     let optional = tree
-        .with("api/app/settings.py", b"try:\n    from .localsettings import *\nexcept ImportError:\n    pass\n")
+        .with(
+            "api/app/settings.py",
+            b"try:\n    from .localsettings import *\nexcept ImportError:\n    pass\n",
+        )
         .with(".gitignore", b"localsettings.py\n");
     assert_eq!(shared(&optional).0, [""; 0]);
     note(&optional, "is imported where it exists");
@@ -30,7 +34,10 @@ fn settings_that_import_a_module_kept_outside_git() {
 #[test]
 fn a_json_settings_file_beside_the_code() {
     let tree = django("api")
-        .with("api/app/settings.py", b"with open(os.path.join(BASE_DIR, 'secrets.json')) as f:\n    S = json.load(f)\n")
+        .with(
+            "api/app/settings.py",
+            b"with open(os.path.join(BASE_DIR, 'secrets.json')) as f:\n    S = json.load(f)\n",
+        )
         .with("api/.gitignore", b"secrets.json\n");
     assert_eq!(shared(&tree).0, ["api/secrets.json"]);
     assert_eq!(shared(&tree.with("api/secrets.json", b"{}")).0, [""; 0]);
@@ -68,7 +75,11 @@ fn media_and_log_folders_outlive_releases() {
 #[test]
 fn the_names_of_env_example_are_required() {
     let tree = django("").with(".env.example", b"SECRET_KEY=x\nDEBUG=1\nDATABASE_URL=\n");
-    let names: Vec<String> = settled(&tree).required_env.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = settled(&tree)
+        .required_env
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(names, ["DATABASE_URL", "SECRET_KEY"]);
     let folder = django("").with(".env/x", b"A=");
     assert!(settled(&folder).required_env.is_empty());

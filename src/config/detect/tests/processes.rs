@@ -22,7 +22,10 @@ fn commands(tree: &MemoryTree) -> Vec<String> {
 fn celery_is_a_worker_that_may_take_its_time() {
     let tree = celery("api");
     let workers = settled(&tree).workers;
-    assert_eq!(commands(&tree), ["celery: celery -A app worker --loglevel=INFO"]);
+    assert_eq!(
+        commands(&tree),
+        ["celery: celery -A app worker --loglevel=INFO"]
+    );
     assert_eq!(workers[0].stop_timeout, Duration::from_secs(60));
     assert_eq!(workers[0].ready_after, Duration::from_secs(3));
     assert!(!workers[0].singleton);
@@ -32,20 +35,28 @@ fn celery_is_a_worker_that_may_take_its_time() {
 fn celery_needs_its_package_and_its_application() {
     let without = celery("").with("requirements.txt", b"django-celery-results\ncelery-stubs\n");
     assert_eq!(commands(&without), [""; 0]);
-    let other = django("").with("requirements.txt", b"celery").with("app/celery.py", b"# Celery(");
+    let other = django("")
+        .with("requirements.txt", b"celery")
+        .with("app/celery.py", b"# Celery(");
     assert_eq!(commands(&other), [""; 0]);
     let project = django("")
         .with("requirements.txt", b"-r more.txt")
         .with("more.txt", b"Celery>=5")
         .with("app/tasks/celery_app.py", b"x = Celery('x')");
-    assert_eq!(commands(&project), ["celery: celery -A app.tasks.celery_app worker --loglevel=INFO"]);
+    assert_eq!(
+        commands(&project),
+        ["celery: celery -A app.tasks.celery_app worker --loglevel=INFO"]
+    );
 }
 
 #[test]
 fn a_schedule_brings_beat_which_is_never_two() {
     for (path, text) in [
         ("app/settings.py", "CELERY_BEAT_SCHEDULE = {}"),
-        ("app/celery.py", "app = Celery('a')\napp.conf.beat_schedule = {}"),
+        (
+            "app/celery.py",
+            "app = Celery('a')\napp.conf.beat_schedule = {}",
+        ),
     ] {
         let tree = celery("").with(path, text.as_bytes());
         let workers = settled(&tree).workers;
@@ -55,7 +66,10 @@ fn a_schedule_brings_beat_which_is_never_two() {
         );
         assert!(workers[1].singleton);
     }
-    let tree = celery("").with("app/settings.py", b"INSTALLED_APPS = ['django_celery_beat']");
+    let tree = celery("").with(
+        "app/settings.py",
+        b"INSTALLED_APPS = ['django_celery_beat']",
+    );
     assert_eq!(
         commands(&tree)[1],
         "beat: celery -A app beat --loglevel=INFO --scheduler django_celery_beat.schedulers:DatabaseScheduler"
@@ -64,7 +78,10 @@ fn a_schedule_brings_beat_which_is_never_two() {
 
 #[test]
 fn queues_by_name_and_other_daemons_are_notes() {
-    let tree = celery("").with("app/settings.py", b"CELERY_TASK_ROUTES = {'a': {'queue': 'b'}}");
+    let tree = celery("").with(
+        "app/settings.py",
+        b"CELERY_TASK_ROUTES = {'a': {'queue': 'b'}}",
+    );
     note(&tree, "name them with -Q");
     let tree = django("").with("requirements.txt", b"huey==2.5");
     note(&tree, "command = \"python manage.py run_huey\"");
@@ -87,7 +104,12 @@ fn a_procfile_names_the_processes() {
     let workers = settled(&tree).workers;
     assert!(workers[2].singleton && !workers[1].singleton);
     assert_eq!(workers[0].stop_timeout, Duration::from_secs(10));
-    for text in ["`web` is not started", "`release` is not run", "`bad` is not started", "`vite`"] {
+    for text in [
+        "`web` is not started",
+        "`release` is not run",
+        "`bad` is not started",
+        "`vite`",
+    ] {
         note(&tree, text);
     }
 }
@@ -95,7 +117,10 @@ fn a_procfile_names_the_processes() {
 #[test]
 fn a_procfile_without_celery_leaves_it_to_detection() {
     let tree = celery("").with("Procfile", b"web: gunicorn app.wsgi\n");
-    assert_eq!(commands(&tree), ["celery: celery -A app worker --loglevel=INFO"]);
+    assert_eq!(
+        commands(&tree),
+        ["celery: celery -A app worker --loglevel=INFO"]
+    );
 }
 
 #[test]
@@ -104,6 +129,15 @@ fn a_detected_worker_is_changed_or_switched_off() {
         "landfall.toml",
         b"[workers.celery]\nstop_timeout = \"5m\"\n[workers.beat]\nenabled = false\n[workers.mail]\ncommand = \"python manage.py mail\"\n",
     );
-    assert_eq!(commands(&tree), ["celery: celery -A app worker --loglevel=INFO", "mail: python manage.py mail"]);
-    assert_eq!(settled(&tree).workers[0].stop_timeout, Duration::from_secs(300));
+    assert_eq!(
+        commands(&tree),
+        [
+            "celery: celery -A app worker --loglevel=INFO",
+            "mail: python manage.py mail"
+        ]
+    );
+    assert_eq!(
+        settled(&tree).workers[0].stop_timeout,
+        Duration::from_secs(300)
+    );
 }
