@@ -186,12 +186,11 @@ impl<'a> Document<'a> {
             span.start,
             format!("unknown key `{}`{place}", printable(&shorten(key, 60))),
         );
-        match nearest(key, known) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => {
-                let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
-                error.hint(format!("the keys here are {}", list(&known)))
-            }
+        if let Some(near) = nearest(key, known) {
+            error.hint(format!("did you mean `{near}`?"))
+        } else {
+            let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+            error.hint(format!("the keys here are {}", list(&known)))
         }
     }
 }

@@ -57,13 +57,13 @@ impl File {
         self.line(&format!("\n[{name}]  # {comment}"));
     }
 
-    fn key(&mut self, name: &str, value: Value, comment: &str) {
+    fn key(&mut self, name: &str, value: impl Into<Value>, comment: &str) {
         // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{name} = {value}  # {comment}");
+        let _ = writeln!(self.0, "{name} = {}  # {comment}", value.into());
     }
 
     /// A key that holds by default: commented out while it has that value.
-    fn optional(&mut self, name: &str, value: Value, is_default: bool, comment: &str) {
+    fn optional(&mut self, name: &str, value: impl Into<Value>, is_default: bool, comment: &str) {
         if is_default {
             self.0.push_str("# ");
         }
@@ -128,30 +128,25 @@ impl File {
         let is_default = processes == defaults::PROCESSES;
         self.optional(
             "processes",
-            i64::from(processes).into(),
+            i64::from(processes),
             is_default,
             "uWSGI's worker processes",
         );
         let is_default = threads == defaults::THREADS;
-        self.optional(
-            "threads",
-            i64::from(threads).into(),
-            is_default,
-            "threads in each",
-        );
+        self.optional("threads", i64::from(threads), is_default, "threads in each");
         match &backend.paths {
             Some(paths) => self.key("paths", strings(paths), "URL prefixes that go to Django"),
             None => self.line("# paths = [\"/api/\", \"/admin/\"]  # URL prefixes that go to Django; default: Django's own"),
         }
         self.optional(
             "migrate",
-            backend.migrate.into(),
+            backend.migrate,
             backend.migrate,
             "apply migrations",
         );
         self.optional(
             "collectstatic",
-            backend.collectstatic.into(),
+            backend.collectstatic,
             backend.collectstatic,
             "collect static files",
         );
@@ -181,7 +176,7 @@ impl File {
         let is_default = worker.singleton == is_singleton(&worker.command);
         self.optional(
             "singleton",
-            worker.singleton.into(),
+            worker.singleton,
             is_default,
             "never two at once",
         );

@@ -27,15 +27,16 @@ pub(super) fn settle(
         manager: keys.manager,
     };
     let Some(mut frontend) = detect(scene.tree, pins, backend.is_some(), notes) else {
-        return match *keys == FrontendKeys::default() {
-            true => Ok(None),
-            false => Err(scene
+        return if *keys == FrontendKeys::default() {
+            Ok(None)
+        } else {
+            Err(scene
                 .document
                 .at_key(
                     &["frontend"],
                     "[frontend]: no package.json with a build script was found",
                 )
-                .hint("write the frontend's folder as `dir`, or remove the section")),
+                .hint("write the frontend's folder as `dir`, or remove the section"))
         };
     };
     overlay(scene, keys, &mut frontend, notes)?;

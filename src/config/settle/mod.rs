@@ -18,6 +18,9 @@ use super::tree::Tree;
 use super::written::{FILE, Written};
 use crate::base::names::UrlPath;
 
+#[cfg(test)]
+mod tests;
+
 /// No step waits longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
