@@ -12,7 +12,7 @@ use crate::config::written::{
 const REFERENCE: &str = include_str!("../../../examples/landfall.toml");
 
 /// A repository that the reference file fits.
-fn notes() -> MemoryTree {
+pub(super) fn notes() -> MemoryTree {
     MemoryTree::new(&[
         (
             "notesBackEnd/manage.py",
