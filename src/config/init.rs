@@ -74,9 +74,9 @@ impl File {
         self.section("frontend", "built to static files, served by nginx");
         let Frontend { dir, output, build } = frontend;
         let Some(build) = build else {
-            return self.key("dir", string(dir.as_str()), "served as committed");
+            return self.key("dir", folder(dir), "served as committed");
         };
-        self.key("dir", string(dir.as_str()), "the folder with package.json");
+        self.key("dir", folder(dir), "the folder with package.json");
         let manager = format!("{:?}", build.manager).to_lowercase();
         self.key("manager", string(&manager), "npm, yarn or pnpm");
         self.command("install", &build.install, "installs the packages");
@@ -104,11 +104,7 @@ impl File {
 
     fn backend(&mut self, backend: &Backend) {
         self.section("backend", "Django, run by uWSGI");
-        self.key(
-            "dir",
-            string(backend.dir.as_str()),
-            "the folder with manage.py",
-        );
+        self.key("dir", folder(&backend.dir), "the folder with manage.py");
         match &backend.settings {
             Some(module) => self.key(
                 "settings",
@@ -241,6 +237,10 @@ impl File {
 
 fn string(text: &str) -> Value {
     Value::String(text.to_owned())
+}
+
+fn folder(dir: &RepoPath) -> Value {
+    string(if dir.is_root() { "." } else { dir.as_str() })
 }
 
 fn strings<T: AsRef<str>>(items: &[T]) -> Value {
