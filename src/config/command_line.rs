@@ -86,7 +86,14 @@ fn shell_syntax(line: &str) -> Option<String> {
             '$' => match chars.peek() {
                 Some('(') => return Some("$(".into()),
                 Some(next) if next.is_alphanumeric() || "_{@*#?".contains(*next) => {
-                    return Some(format!("${next}"));
+                    let name: String = chars
+                        .take_while(|c| c.is_alphanumeric() || "_{}".contains(*c))
+                        .collect();
+                    return Some(if name.is_empty() {
+                        "$".into()
+                    } else {
+                        format!("${name}")
+                    });
                 }
                 _ => {}
             },
@@ -149,7 +156,7 @@ mod tests {
             ("a > b", "`>`"),
             ("a < b", "`<`"),
             ("a $(b)", "`$(`"),
-            ("a \"$HOME\"", "`$H`"),
+            ("a \"$HOME\"", "`$HOME`"),
             ("a &", "`&`"),
             ("cd web", "`cd`"),
             ("a\nb", "`a second line`"),

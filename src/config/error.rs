@@ -147,53 +147,102 @@ impl<'a> Document<'a> {
     fn explain(&self, error: &toml::de::Error) -> ConfigError {
         let span = error.span().unwrap_or(0..0);
         let message = error.message();
-        let keys = DeTable::parse(self.text)
-            .ok()
+        let root = DeTable::parse(self.text).ok();
+        let keys = root
+            .as_ref()
             .and_then(|root| keys_at(root.get_ref(), &span))
             .unwrap_or_default();
         if message.starts_with("unknown field ")
             && let Some((_, expected)) = message.rsplit_once(", expected ")
-            && let Some((key, section)) = keys.split_last()
+            && !keys.is_empty()
         {
             let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-            return self.unknown_key(&span, key, section, &known);
+            let is_section = root.is_some_and(|root| has_section(root.get_ref(), &keys));
+            return self.unknown_key(&span, &keys, is_section, &known);
         }
-        let message = printable(&message.trim().replace('\n', ", "));
-        let message = match message.strip_prefix("missing field ") {
-            Some(field) => format!("{field} is missing"),
-            None => message,
-        };
+        let message = self.in_plain_words(message, &span);
         let what = match keys.split_last() {
             None => message,
-            Some((key, [])) => format!("`{key}`: {message}"),
-            Some((key, section)) => format!("`{key}` in [{}]: {message}", section.join(".")),
+            Some((key, [])) => format!("`{}`: {message}", printable(key)),
+            Some((key, section)) => format!(
+                "`{}` in [{}]: {message}",
+                printable(key),
+                printable(&section.join("."))
+            ),
         };
         self.at(span.start, what)
+    }
+
+    /// What the parser says, for somebody who does not know its types.
+    fn in_plain_words(&self, message: &str, span: &Range<usize>) -> String {
+        let there = self.text.get(span.clone()).unwrap_or_default();
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.text[line_start..].lines().next().unwrap_or_default();
+        let bare_word = line
+            .split_once('=')
+            .is_some_and(|(_, value)| value.trim_start().starts_with(|c: char| c.is_alphabetic()));
+        if let Some(field) = message.strip_prefix("missing field ") {
+            return format!("{field} is missing");
+        }
+        if message == "duplicate key" {
+            return format!("`{}` stands here a second time", printable(there));
+        }
+        if message.starts_with("invalid float") && bare_word {
+            return "text must stand in quotes".into();
+        }
+        let message = message.replace("unknown variant", "unknown value");
+        let message = match message.split_once(", expected ") {
+            Some((what, "u16")) => format!("{what}, expected a number from 0 to 65535"),
+            Some((what, "u32" | "usize")) => format!("{what}, expected a number from 0"),
+            Some((what, kind)) if kind.starts_with("struct ") => {
+                format!("{what}, expected a section")
+            }
+            _ => message,
+        };
+        printable(&message.trim().replace('\n', ", "))
     }
 
     fn unknown_key(
         &self,
         span: &Range<usize>,
-        key: &str,
-        section: &[String],
+        keys: &[String],
+        is_section: bool,
         known: &[&str],
     ) -> ConfigError {
-        let place = match section {
-            [] => String::new(),
-            section => format!(" in [{}]", section.join(".")),
+        let (key, section) = keys
+            .split_last()
+            .map_or(("", keys), |(key, section)| (key.as_str(), section));
+        let shown = printable(&shorten(key, 60));
+        let what = match section {
+            [] if is_section => format!("unknown section [{shown}]"),
+            [] => format!("unknown key `{shown}`"),
+            section => format!(
+                "unknown key `{shown}` in [{}]",
+                printable(&section.join("."))
+            ),
         };
-        let error = self.at(
-            span.start,
-            format!("unknown key `{}`{place}", printable(&shorten(key, 60))),
-        );
-        match nearest(key, known) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => {
-                let known: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
-                error.hint(format!("the keys here are {}", list(&known)))
-            }
+        let error = self.at(span.start, what);
+        let named = |key: &str| match section {
+            [] if is_section => format!("[{key}]"),
+            _ => format!("`{key}`"),
+        };
+        if let Some(near) = nearest(key, known) {
+            return error.hint(format!("did you mean {}?", named(near)));
         }
+        let known: Vec<String> = known.iter().map(|key| named(key)).collect();
+        let noun = if is_section { "sections" } else { "keys here" };
+        error.hint(format!("the {noun} are {}", list(&known)))
     }
+}
+
+/// The key at the file's top is a table.
+fn has_section(root: &DeTable<'_>, keys: &[String]) -> bool {
+    let [key] = keys else {
+        return false;
+    };
+    root.iter()
+        .any(|(name, value)| name.get_ref() == key && matches!(value.get_ref(), DeValue::Table(_)))
 }
 
 /// The keys that lead to what lies at `span`: `["frontend", "dir"]`.

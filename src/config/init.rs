@@ -57,13 +57,13 @@ impl File {
         self.line(&format!("\n[{name}]  # {comment}"));
     }
 
-    fn key(&mut self, name: &str, value: Value, comment: &str) {
+    fn key(&mut self, name: &str, value: impl Into<Value>, comment: &str) {
         // Writing to a string cannot fail.
-        let _ = writeln!(self.0, "{name} = {value}  # {comment}");
+        let _ = writeln!(self.0, "{name} = {}  # {comment}", value.into());
     }
 
     /// A key that holds by default: commented out while it has that value.
-    fn optional(&mut self, name: &str, value: Value, is_default: bool, comment: &str) {
+    fn optional(&mut self, name: &str, value: impl Into<Value>, is_default: bool, comment: &str) {
         if is_default {
             self.0.push_str("# ");
         }
@@ -74,9 +74,9 @@ impl File {
         self.section("frontend", "built to static files, served by nginx");
         let Frontend { dir, output, build } = frontend;
         let Some(build) = build else {
-            return self.key("dir", string(dir.as_str()), "served as committed");
+            return self.key("dir", folder(dir), "served as committed");
         };
-        self.key("dir", string(dir.as_str()), "the folder with package.json");
+        self.key("dir", folder(dir), "the folder with package.json");
         let manager = format!("{:?}", build.manager).to_lowercase();
         self.key("manager", string(&manager), "npm, yarn or pnpm");
         self.command("install", &build.install, "installs the packages");
@@ -104,11 +104,7 @@ impl File {
 
     fn backend(&mut self, backend: &Backend) {
         self.section("backend", "Django, run by uWSGI");
-        self.key(
-            "dir",
-            string(backend.dir.as_str()),
-            "the folder with manage.py",
-        );
+        self.key("dir", folder(&backend.dir), "the folder with manage.py");
         match &backend.settings {
             Some(module) => self.key(
                 "settings",
@@ -128,17 +124,12 @@ impl File {
         let is_default = processes == defaults::PROCESSES;
         self.optional(
             "processes",
-            i64::from(processes).into(),
+            i64::from(processes),
             is_default,
             "uWSGI's worker processes",
         );
         let is_default = threads == defaults::THREADS;
-        self.optional(
-            "threads",
-            i64::from(threads).into(),
-            is_default,
-            "threads in each",
-        );
+        self.optional("threads", i64::from(threads), is_default, "threads in each");
         match &backend.paths {
             Some(paths) => self.key("paths", strings(paths), "URL prefixes that go to Django"),
             None => {
@@ -147,13 +138,13 @@ impl File {
         }
         self.optional(
             "migrate",
-            backend.migrate.into(),
+            backend.migrate,
             backend.migrate,
             "apply migrations",
         );
         self.optional(
             "collectstatic",
-            backend.collectstatic.into(),
+            backend.collectstatic,
             backend.collectstatic,
             "collect static files",
         );
@@ -183,7 +174,7 @@ impl File {
         let is_default = worker.singleton == is_singleton(&worker.command);
         self.optional(
             "singleton",
-            worker.singleton.into(),
+            worker.singleton,
             is_default,
             "never two at once",
         );
@@ -248,6 +239,10 @@ impl File {
 
 fn string(text: &str) -> Value {
     Value::String(text.to_owned())
+}
+
+fn folder(dir: &RepoPath) -> Value {
+    string(if dir.is_root() { "." } else { dir.as_str() })
 }
 
 fn strings<T: AsRef<str>>(items: &[T]) -> Value {

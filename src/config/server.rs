@@ -236,7 +236,7 @@ mod tests {
             ),
             (
                 "keep_releases = -1\n",
-                "notes.toml:5: `keep_releases`: invalid value: integer `-1`, expected usize",
+                "notes.toml:5: `keep_releases`: invalid value: integer `-1`, expected a number from 0",
                 "",
             ),
         ] {

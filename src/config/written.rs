@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::error::{ConfigError, Document};
 use super::settings::PackageManager;
-use crate::base::names::{EnvName, ProcessName, PythonName, RepoPath, UrlPath, WsgiTarget};
+use crate::base::names::{
+    EnvName, NameError, ProcessName, PythonName, RepoPath, UrlPath, WsgiTarget,
+};
 
 /// The file's name, at the repository's root.
 pub const FILE: &str = "landfall.toml";
@@ -40,6 +42,7 @@ pub struct FrontendKeys {
     /// False: there is none, whatever is detected.
     pub enabled: Option<bool>,
     /// The folder with `package.json`.
+    #[serde(deserialize_with = "path")]
     pub dir: Option<RepoPath>,
     /// The package manager.
     pub manager: Option<PackageManager>,
@@ -62,12 +65,14 @@ pub struct BackendKeys {
     /// False: there is none, whatever is detected.
     pub enabled: Option<bool>,
     /// The folder with `manage.py`.
+    #[serde(deserialize_with = "path")]
     pub dir: Option<RepoPath>,
     /// `DJANGO_SETTINGS_MODULE`.
     pub settings: Option<PythonName>,
     /// What uWSGI calls.
     pub wsgi: Option<WsgiTarget>,
     /// The files with the Python packages, from the repository's root.
+    #[serde(deserialize_with = "paths")]
     pub requirements: Option<Vec<RepoPath>>,
     /// The longest that the Python environment may take to build.
     pub install_timeout: Option<String>,
@@ -104,8 +109,10 @@ pub struct WorkerKeys {
 #[serde(deny_unknown_fields, default)]
 pub struct SharedKeys {
     /// Files that are not in git, instead of the detected ones.
+    #[serde(deserialize_with = "paths")]
     pub files: Option<Vec<RepoPath>>,
     /// Folders that outlive releases, instead of the detected ones.
+    #[serde(deserialize_with = "paths")]
     pub dirs: Option<Vec<RepoPath>>,
 }
 
@@ -141,5 +148,27 @@ impl Written {
     /// Reads the file's text.
     pub fn parse(document: &Document<'_>) -> Result<Self, ConfigError> {
         document.parse()
+    }
+}
+
+/// A path as people write them: `.` is the root, `./media/` is `media`.
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RepoPath>, D::Error> {
+    let given = String::deserialize(deserializer)?;
+    tidy(&given).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<RepoPath>>, D::Error> {
+    let given = Vec::<String>::deserialize(deserializer)?;
+    let paths: Result<_, _> = given.iter().map(|given| tidy(given)).collect();
+    paths.map(Some).map_err(serde::de::Error::custom)
+}
+
+fn tidy(given: &str) -> Result<RepoPath, NameError> {
+    if given.starts_with('/') {
+        return given.parse();
+    }
+    match given.trim_start_matches("./").trim_end_matches('/') {
+        "." => Ok(RepoPath::root()),
+        path => path.parse(),
     }
 }

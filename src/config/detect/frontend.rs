@@ -212,7 +212,7 @@ fn needs_legacy_openssl(package: &Package) -> bool {
         .iter()
         .any(|(tool, fixed)| package.major(tool).is_some_and(|major| major < *fixed))
         // A newer tool brings its own webpack.
-        && !package.major("@vue/cli-service").is_some_and(|major| major >= 5)
+        && package.major("@vue/cli-service").is_none_or(|major| major < 5)
 }
 
 /// Static files that are served as they are in git.

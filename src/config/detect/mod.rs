@@ -39,7 +39,7 @@ fn is_own(path: &str) -> bool {
 }
 
 /// A folder in a message.
-fn shown(dir: &str) -> String {
+pub fn shown(dir: &str) -> String {
     if dir.is_empty() {
         "the repository's root".into()
     } else {

@@ -47,7 +47,7 @@ impl Evaluator<'_> {
     }
 
     /// `operand (/ operand | + operand | - number)*`
-    fn sum<'t>(self, text: &'t str) -> Option<(Value, &'t str)> {
+    fn sum(self, text: &str) -> Option<(Value, &str)> {
         let (mut value, mut rest) = self.operand(text.trim_start())?;
         loop {
             rest = rest.trim_start();
@@ -80,7 +80,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn operand<'t>(self, text: &'t str) -> Option<(Value, &'t str)> {
+    fn operand(self, text: &str) -> Option<(Value, &str)> {
         let (value, rest) = if let Some((content, rest)) = literal(text) {
             (Value::Text(content.to_owned()), rest)
         } else if let Some(inner) = text.strip_prefix('(') {
@@ -126,7 +126,7 @@ impl Evaluator<'_> {
     }
 
     /// What follows a value: `.parent`, `.parents[1]`, `.resolve()`, `.joinpath('x')`, `('x')` (django-environ).
-    fn suffixes<'t>(self, mut value: Value, mut rest: &'t str) -> Option<(Value, &'t str)> {
+    fn suffixes(self, mut value: Value, mut rest: &str) -> Option<(Value, &str)> {
         loop {
             if let Some(arguments) = rest.strip_prefix('(') {
                 (value, rest) = self.call(value, arguments)?;
@@ -151,7 +151,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn call<'t>(self, value: Value, arguments: &'t str) -> Option<(Value, &'t str)> {
+    fn call(self, value: Value, arguments: &str) -> Option<(Value, &str)> {
         let (values, rest) = self.arguments(arguments)?;
         if values.is_empty() {
             return Some((value, rest));
@@ -166,7 +166,7 @@ impl Evaluator<'_> {
         Some((Value::Path(path), rest))
     }
 
-    fn arguments<'t>(self, text: &'t str) -> Option<(Vec<Value>, &'t str)> {
+    fn arguments(self, text: &str) -> Option<(Vec<Value>, &str)> {
         let mut values = Vec::new();
         let mut rest = text.trim_start();
         loop {

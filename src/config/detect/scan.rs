@@ -132,9 +132,8 @@ pub(super) fn expression(text: &str) -> &str {
                 continue;
             }
             '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' if depth == 0 => break,
+            ')' | ']' | '}' | ',' | ';' | '\n' if depth == 0 => break,
             ')' | ']' | '}' => depth -= 1,
-            ',' | ';' | '\n' if depth == 0 => break,
             _ => {}
         }
         at += c.len_utf8();

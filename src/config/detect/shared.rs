@@ -157,7 +157,10 @@ fn log_folders(tree: &dyn Tree, backend: &Found) -> Vec<String> {
 }
 
 fn holds_code(tree: &dyn Tree, folder: &str) -> bool {
-    tree.below(folder).any(|file| file.ends_with(".py"))
+    tree.below(folder).any(|file| {
+        file.rsplit_once('.')
+            .is_some_and(|(_, suffix)| suffix == "py")
+    })
 }
 
 /// The paths in the repository given to a name in the settings; the most specific file first.

@@ -34,12 +34,13 @@ pub(super) fn settle(
         wsgi: keys.wsgi.as_ref(),
     };
     let Some(found) = detect(scene.tree, pins, notes) else {
-        return match *keys == BackendKeys::default() {
-            true => Ok(None),
-            false => Err(scene
+        return if *keys == BackendKeys::default() {
+            Ok(None)
+        } else {
+            Err(scene
                 .document
                 .at_key(&["backend"], "[backend]: no manage.py was found")
-                .hint("write the folder of manage.py as `dir`, or remove the section")),
+                .hint("write the folder of manage.py as `dir`, or remove the section"))
         };
     };
     let wsgi = match &found.wsgi {

@@ -7,6 +7,7 @@ use super::backend::SettledBackend;
 use crate::base::names::RepoPath;
 use crate::config::defaults;
 use crate::config::detect::frontend::{Pins, around_command, detect};
+use crate::config::detect::shown;
 use crate::config::error::ConfigError;
 use crate::config::settings::Frontend;
 use crate::config::tree::in_folder;
@@ -27,15 +28,16 @@ pub(super) fn settle(
         manager: keys.manager,
     };
     let Some(mut frontend) = detect(scene.tree, pins, backend.is_some(), notes) else {
-        return match *keys == FrontendKeys::default() {
-            true => Ok(None),
-            false => Err(scene
+        return if *keys == FrontendKeys::default() {
+            Ok(None)
+        } else {
+            Err(scene
                 .document
                 .at_key(
                     &["frontend"],
                     "[frontend]: no package.json with a build script was found",
                 )
-                .hint("write the frontend's folder as `dir`, or remove the section")),
+                .hint("write the frontend's folder as `dir`, or remove the section"))
         };
     };
     overlay(scene, keys, &mut frontend, notes)?;
@@ -135,20 +137,27 @@ fn check(
     let Frontend { dir, output, build } = frontend;
     if build.is_none() && !scene.tree.has(&in_folder(output.as_str(), "index.html")) {
         let what = format!(
-            "`{output}` has neither a package.json with a build script nor an index.html in this commit"
+            "{} has neither a package.json with a build script nor an index.html in this commit",
+            shown(output.as_str())
         );
         return Err(scene
             .wrong(&["frontend", "dir"], &what)
             .hint("write the build command as `build`, or another `dir`"));
     }
     if build.is_some() && dir.is_within(output) {
-        let what = format!("`{output}` holds the frontend's sources, which would be public");
+        let what = format!(
+            "{} holds the frontend's sources, which would be public",
+            shown(output.as_str())
+        );
         return Err(scene.wrong(&["frontend", "output"], &what));
     }
     if let Some(backend) = backend
         && backend.settled.dir.is_within(output)
     {
-        let what = format!("`{output}` holds the backend's sources, which would be public");
+        let what = format!(
+            "{} holds the backend's sources, which would be public",
+            shown(output.as_str())
+        );
         return Err(scene.wrong(&["frontend", "output"], &what));
     }
     Ok(())

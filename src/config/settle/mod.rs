@@ -18,6 +18,11 @@ use super::tree::Tree;
 use super::written::{FILE, Written};
 use crate::base::names::UrlPath;
 
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod tests;
+
 /// No step waits longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -35,7 +40,7 @@ pub fn settle(tree: &dyn Tree) -> Result<Settings, ConfigError> {
     let backend = backend::settle(&scene, &written, &mut notes)?;
     let frontend = frontend::settle(&scene, &written.frontend, backend.as_ref(), &mut notes)?;
     if backend.is_none() && frontend.is_none() {
-        return Err(nothing_found());
+        return Err(nothing_found(&written));
     }
     let found = backend.as_ref().map(|backend| &backend.found);
     let workers = workers::settle(&scene, &written.workers, backend.as_ref(), &mut notes)?;
@@ -127,7 +132,14 @@ fn landfall_toml(tree: &dyn Tree) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|_| ConfigError::new(format!("{FILE} is not UTF-8 text")))
 }
 
-fn nothing_found() -> ConfigError {
+fn nothing_found(written: &Written) -> ConfigError {
+    let off = |enabled: Option<bool>| enabled == Some(false);
+    if off(written.backend.enabled) || off(written.frontend.enabled) {
+        return ConfigError::new(
+            "nothing is left to deploy: what there is, landfall.toml switches off",
+        )
+        .hint("remove `enabled = false` from [frontend] or [backend]");
+    }
     ConfigError::new("nothing to deploy was found: no manage.py, no package.json with a build script, no index.html")
         .hint("write landfall.toml: `dir` in [backend] is the folder with manage.py, `dir` in [frontend] the one with package.json")
         .hint("`landfall init` in the project shows what is found and writes the file")

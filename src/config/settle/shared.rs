@@ -26,7 +26,7 @@ pub(super) fn settle(
     }
     let mut dirs = match &keys.dirs {
         Some(dirs) => dirs.clone(),
-        None => outermost(found.dirs),
+        None => outermost(&found.dirs),
     };
     let mut files = match &keys.files {
         Some(files) => files.clone(),
@@ -41,7 +41,7 @@ pub(super) fn settle(
     Ok(Shared { files, dirs })
 }
 
-fn outermost(dirs: Vec<RepoPath>) -> Vec<RepoPath> {
+fn outermost(dirs: &[RepoPath]) -> Vec<RepoPath> {
     let inside = |dir: &RepoPath| {
         dirs.iter()
             .any(|other| other != dir && dir.is_within(other))

@@ -55,7 +55,7 @@ pub(super) fn settle(
         if backend.is_none() {
             return Err(scene.wrong(&path, "there is no backend to run it in"));
         }
-        workers.insert(name.clone(), overlay(scene, name, keys, detected)?);
+        workers.insert(name.clone(), overlay(scene, name, keys, detected.as_ref())?);
     }
     let mut workers: Vec<Worker> = workers.into_values().collect();
     // What only one may do starts last, when those it gives work to are there.
@@ -67,10 +67,10 @@ fn overlay(
     scene: &Scene<'_>,
     name: &ProcessName,
     keys: &WorkerKeys,
-    detected: Option<Worker>,
+    detected: Option<&Worker>,
 ) -> Result<Worker, ConfigError> {
     let path = |key| ["workers", name.as_str(), key];
-    let command = match (&keys.command, &detected) {
+    let command = match (&keys.command, detected) {
         (Some(line), _) => scene.command(&path("command"), line)?,
         (None, Some(worker)) => worker.command.clone(),
         (None, None) => {
