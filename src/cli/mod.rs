@@ -1,6 +1,7 @@
 //! L6: arguments in, words out. A file per command, a folder per group.
 
 mod app;
+mod demo;
 mod deploy;
 mod exec;
 mod exit_code;
@@ -63,6 +64,8 @@ enum Command {
     Status,
     /// List the releases.
     Releases,
+    /// A whole server in a temporary directory, real pushes to it, and a URL to open.
+    Demo(demo::Args),
     /// What the installed git hooks call.
     #[command(hide = true)]
     Hook(hook::Args),
@@ -101,6 +104,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Rollback(args) => rollback::run(host, globals, &args),
         Command::Status => status::run(host, globals),
         Command::Releases => releases::run(host, globals),
+        Command::Demo(args) => demo::run(host, &args),
         Command::Hook(args) => hook::run(host, &args),
         Command::Exec(args) => exec::run(host, &args),
     }

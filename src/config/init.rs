@@ -120,6 +120,16 @@ impl File {
             strings(&files),
             "the Python packages, from the repository's root",
         );
+        self.backend_runs(backend);
+        self.duration(
+            "install_timeout",
+            backend.install_timeout,
+            defaults::INSTALL_TIMEOUT,
+            "the longest that installing the packages may take",
+        );
+    }
+
+    fn backend_runs(&mut self, backend: &Backend) {
         let (processes, threads) = (backend.processes, backend.threads);
         let is_default = processes == defaults::PROCESSES;
         self.optional(
@@ -147,12 +157,6 @@ impl File {
             backend.collectstatic,
             backend.collectstatic,
             "collect static files",
-        );
-        self.duration(
-            "install_timeout",
-            backend.install_timeout,
-            defaults::INSTALL_TIMEOUT,
-            "the longest that installing the packages may take",
         );
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::error::{ConfigError, Document};
+use crate::base::host::SYSTEM_PATH;
 use crate::base::names::{AppName, BranchName, Domain, RepoPath};
 
 /// An app as the server knows it. Written by `landfall app create`, edited by whoever administers the server.
@@ -48,9 +49,13 @@ pub struct AppSettings {
     /// Folders shared besides those `landfall.toml` names.
     #[serde(default)]
     pub shared_dirs: Vec<RepoPath>,
-    /// The PATH of everything that is run for the app, where the system's does not do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
+    /// The PATH of everything that is run for the app.
+    #[serde(default = "system_path")]
+    pub path: String,
+}
+
+fn system_path() -> String {
+    SYSTEM_PATH.into()
 }
 
 fn yes() -> bool {
@@ -99,97 +104,77 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
 
 /// The file as `landfall app create` writes it; [`parse`] gives the same settings again.
 pub fn render(settings: &AppSettings) -> String {
-    let domains = settings
-        .domains
-        .iter()
-        .map(|domain| string(domain.as_str()));
+    let domains = settings.domains.iter();
+    let domains = Value::Array(domains.map(|domain| string(domain.as_str())).collect());
+    let paths =
+        |paths: &[RepoPath]| Value::Array(paths.iter().map(|path| string(path.as_str())).collect());
+    let keep = i64::try_from(settings.keep_releases).unwrap_or(i64::MAX);
+    let values = [
+        string(settings.name.as_str()),
+        string(&settings.home.to_string_lossy()),
+        string(settings.branch.as_str()),
+        domains,
+        string(&settings.listen.to_string()),
+        settings.accept_other_branches.into(),
+        settings.allow_force_push.into(),
+        settings.allow_skip_gate.into(),
+        keep.into(),
+        i64::from(settings.max_upload_mb).into(),
+        paths(&settings.shared_files),
+        paths(&settings.shared_dirs),
+        string(&settings.path),
+    ];
     let mut text = format!(
         "# The server's settings of {}. landfall.toml in its repository has the rest.\n",
         settings.name
     );
-    let mut key = |comment: &str, name: &str, value: Value| {
+    for ((name, comment), value) in KEYS.iter().zip(values) {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n# {comment}\n{name} = {value}\n");
-    };
-    let home = settings.home.to_string_lossy();
-    let AppSettings {
-        name,
-        branch,
-        listen,
-        ..
-    } = settings;
-    key(
-        "The app's name; this file is called after it.",
-        "name",
-        string(name.as_str()),
-    );
-    key(
-        "Its home: repository, releases, shared files, logs.",
-        "home",
-        string(&home),
-    );
-    key(
-        "The branch that deploys.",
-        "branch",
-        string(branch.as_str()),
-    );
-    key(
-        "The host names the site answers to; its URL is made of the first.",
-        "domains",
-        Value::Array(domains.collect()),
-    );
-    key(
-        "Where nginx listens in user mode.",
-        "listen",
-        string(&listen.to_string()),
-    );
-    key(
-        "A push to another branch is accepted (and not deployed), or refused.",
-        "accept_other_branches",
-        settings.accept_other_branches.into(),
-    );
-    key(
-        "A push may rewrite the deployed branch.",
-        "allow_force_push",
-        settings.allow_force_push.into(),
-    );
-    key(
-        "`git push -o skip-gate` is allowed.",
-        "allow_skip_gate",
-        settings.allow_skip_gate.into(),
-    );
-    let keep = i64::try_from(settings.keep_releases).unwrap_or(i64::MAX);
-    key(
-        "Good releases kept besides the live one.",
-        "keep_releases",
-        keep.into(),
-    );
-    key(
-        "The largest request body nginx takes, in MiB.",
-        "max_upload_mb",
-        i64::from(settings.max_upload_mb).into(),
-    );
-    let paths =
-        |paths: &[RepoPath]| Value::Array(paths.iter().map(|path| string(path.as_str())).collect());
-    key(
-        "Files shared besides those landfall.toml names (landfall shared add).",
-        "shared_files",
-        paths(&settings.shared_files),
-    );
-    key(
-        "Folders shared besides those landfall.toml names.",
-        "shared_dirs",
-        paths(&settings.shared_dirs),
-    );
-    if let Some(path) = &settings.path {
-        key(
-            "The PATH of everything that is run for the app.",
-            "path",
-            string(path),
-        );
     }
     text
 }
+
+/// The keys in the order they are written, with what they say.
+const KEYS: [(&str, &str); 13] = [
+    ("name", "The app's name; this file is called after it."),
+    (
+        "home",
+        "Its home: repository, releases, shared files, logs.",
+    ),
+    ("branch", "The branch that deploys."),
+    (
+        "domains",
+        "The host names the site answers to; its URL is made of the first.",
+    ),
+    ("listen", "Where nginx listens in user mode."),
+    (
+        "accept_other_branches",
+        "A push to another branch is accepted (and not deployed), or refused.",
+    ),
+    (
+        "allow_force_push",
+        "A push may rewrite the deployed branch.",
+    ),
+    ("allow_skip_gate", "`git push -o skip-gate` is allowed."),
+    ("keep_releases", "Good releases kept besides the live one."),
+    (
+        "max_upload_mb",
+        "The largest request body nginx takes, in MiB.",
+    ),
+    (
+        "shared_files",
+        "Files shared besides those landfall.toml names (landfall shared add).",
+    ),
+    (
+        "shared_dirs",
+        "Folders shared besides those landfall.toml names.",
+    ),
+    (
+        "path",
+        "Where the programs that are run for the app are looked for.",
+    ),
+];
 
 fn string(text: &str) -> Value {
     Value::String(text.to_owned())
@@ -258,5 +243,16 @@ mod tests {
             error.to_string(),
             "notes.toml:1: string values must be quoted, expected literal string"
         );
+    }
+
+    #[test]
+    fn every_key_stands_in_the_documentation() {
+        let page = include_str!("../../docs/using/configuration.md");
+        for (key, _) in KEYS {
+            assert!(page.contains(&format!("| `{key}` |")), "{key}");
+        }
+        let text = render(&parse(FULL, "notes.toml").unwrap());
+        let written = text.lines().filter(|line| line.contains(" = ")).count();
+        assert_eq!(written, KEYS.len());
     }
 }

@@ -25,7 +25,7 @@ pub mod workers;
 
 use std::collections::BTreeMap;
 
-use crate::base::host::{Host, SYSTEM_PATH};
+use crate::base::host::Host;
 use crate::base::user;
 use crate::config::env_file::EnvFile;
 use crate::config::server::AppSettings;
@@ -57,7 +57,7 @@ impl Context<'_> {
 
     /// The PATH of what we run.
     pub fn path(&self) -> &str {
-        self.app.path.as_deref().unwrap_or(SYSTEM_PATH)
+        &self.app.path
     }
 
     /// The environment of tools that build: chosen, with the machine's proxy and certificate settings, and nothing of the

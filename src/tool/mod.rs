@@ -1,6 +1,7 @@
 //! L1: one file per external program: argv as values, answers parsed by pure functions.
 
 pub mod django;
+pub mod git;
 pub mod http;
 pub mod nginx;
 pub mod node;

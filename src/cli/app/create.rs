@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
-use crate::base::host::Host;
+use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::names::{AppName, BranchName, Domain};
 use crate::base::secret::Secret;
 use crate::base::user;
@@ -146,7 +146,7 @@ fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, 
         allow_skip_gate: false,
         keep_releases: 5,
         max_upload_mb: 25,
-        path: None,
+        path: SYSTEM_PATH.into(),
         shared_files: Vec::new(),
         shared_dirs: Vec::new(),
     })

@@ -249,14 +249,17 @@ fn find_wsgi(
             others.join(", ")
         ));
     }
+    target_in(tree, chosen, file).ok_or(NoWsgi::Neither)
+}
+
+/// The module with the callable its file assigns.
+fn target_in(tree: &dyn Tree, module: &str, file: &str) -> Option<WsgiTarget> {
     let text = tree.text(file).unwrap_or_default();
     let callable = ["application", "app"]
         .into_iter()
         .find(|name| value_of(&text, name).is_some())
         .unwrap_or("application");
-    format!("{chosen}:{callable}")
-        .parse()
-        .map_err(|_| NoWsgi::Neither)
+    format!("{module}:{callable}").parse().ok()
 }
 
 /// `WSGI_APPLICATION = "package.wsgi.application"`, where that module is in the tree.

@@ -3,11 +3,21 @@
 //!
 //! takes: an expression, the settings files · gives: a path in the repository · touches: nothing
 
+use std::cell::Cell;
+
 use super::scan::{literal, values_of};
 use super::sources::Sources;
 
-/// How many names are followed before giving up: `A = B`, `B = A`.
-const DEEPEST: usize = 12;
+/// How many operands are looked at before giving up: `A = B`, `B = A`, a thousand brackets, names made of names.
+const MOST_STEPS: usize = 400;
+
+const FUNCTIONS: [&str; 10] = [
+    "dirname", "abspath", "realpath", "normpath", "str", "fspath", "join", "Path", "PurePath",
+    "root",
+];
+
+/// How deep brackets and names may be nested.
+const DEEPEST: usize = 24;
 
 /// What an expression is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +33,7 @@ pub(super) fn resolve(sources: &Sources, source: usize, expression: &str) -> Opt
     let evaluator = Evaluator {
         sources,
         source,
+        steps: &Cell::new(MOST_STEPS),
         depth: DEEPEST,
     };
     let value = evaluator.whole(expression)?;
@@ -33,16 +44,13 @@ pub(super) fn resolve(sources: &Sources, source: usize, expression: &str) -> Opt
 struct Evaluator<'a> {
     sources: &'a Sources,
     source: usize,
+    steps: &'a Cell<usize>,
     depth: usize,
 }
 
 impl Evaluator<'_> {
     fn whole(self, expression: &str) -> Option<Value> {
-        let deeper = Self {
-            depth: self.depth.checked_sub(1)?,
-            ..self
-        };
-        let (value, rest) = deeper.sum(expression.trim())?;
+        let (value, rest) = self.sum(expression.trim())?;
         rest.trim().is_empty().then_some(value)
     }
 
@@ -81,10 +89,15 @@ impl Evaluator<'_> {
     }
 
     fn operand(self, text: &str) -> Option<(Value, &str)> {
+        self.steps.set(self.steps.get().checked_sub(1)?);
+        let inner = Self {
+            depth: self.depth.checked_sub(1)?,
+            ..self
+        };
         let (value, rest) = if let Some((content, rest)) = literal(text) {
             (Value::Text(content.to_owned()), rest)
-        } else if let Some(inner) = text.strip_prefix('(') {
-            let (value, rest) = self.sum(inner)?;
+        } else if let Some(bracketed) = text.strip_prefix('(') {
+            let (value, rest) = inner.sum(bracketed)?;
             (value, rest.trim_start().strip_prefix(')')?)
         } else {
             let (mut name, mut rest) = identifier(text)?;
@@ -92,15 +105,15 @@ impl Evaluator<'_> {
                 (name, rest) = identifier(&rest[1..])?;
             }
             match rest.trim_start().strip_prefix('(') {
-                Some(_) if self.lookup(name).is_some() => (self.lookup(name)?, rest),
-                Some(arguments) => self.function(name, arguments)?,
+                Some(_) if !FUNCTIONS.contains(&name) => (inner.lookup(name)?, rest),
+                Some(arguments) => inner.function(name, arguments)?,
                 None if name == "__file__" => {
                     (path_value(&self.sources.files[self.source].path), rest)
                 }
-                None => (self.lookup(name)?, rest),
+                None => (inner.lookup(name)?, rest),
             }
         };
-        self.suffixes(value, rest)
+        inner.suffixes(value, rest)
     }
 
     fn function<'t>(self, name: &str, arguments: &'t str) -> Option<(Value, &'t str)> {
@@ -327,5 +340,14 @@ mod tests {
                 "{expression}"
             );
         }
+    }
+
+    #[test]
+    fn what_would_take_for_ever_is_none() {
+        assert_eq!(value("", &"(".repeat(500_000)), None);
+        assert_eq!(value("", &"str(".repeat(200_000)), None);
+        let line = |n| format!("A{n} = os.path.join(A{0}, A{0}, A{0}, A{0})", n + 1);
+        let names = (0..40).map(line).collect::<Vec<_>>().join("\n");
+        assert_eq!(value(&names, "A0 / 'x'"), None);
     }
 }

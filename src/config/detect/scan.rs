@@ -2,6 +2,9 @@
 //!
 //! takes: text of JavaScript or Python · gives: literals · touches: nothing. What cannot be told is `None`, never a guess.
 
+/// Longer literals and expressions are no paths; reading on would make minified files slow.
+const LONGEST: usize = 4000;
+
 /// Whose comments and strings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
@@ -57,6 +60,7 @@ fn string_length(text: &str) -> Option<usize> {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
             '\n' if quote != '`' => return None,
+            _ if at > LONGEST && quote != '`' => return None,
             _ if c == quote => return Some(at + 1),
             _ => {}
         }
@@ -125,7 +129,7 @@ pub(super) fn values_of<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 pub(super) fn expression(text: &str) -> &str {
     let start = text.len() - text.trim_start_matches([' ', '\t']).len();
     let (mut depth, mut at) = (0_usize, start);
-    while let Some(c) = text[at..].chars().next() {
+    while let Some(c) = text[at..].chars().next().filter(|_| at < LONGEST) {
         match c {
             '\'' | '"' | '`' => {
                 at += string_length(&text[at..]).unwrap_or(1);
