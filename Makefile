@@ -1,0 +1,25 @@
+# make demo    a whole server in a temporary directory, a real push, a URL to open
+# make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm
+# make bench   Landfall beside a hand-written hook, in the same run
+# make lint    formatting, clippy, words that must not stay
+.PHONY: demo test bench lint tools
+.SILENT:
+
+demo: tools
+	cargo build --release --quiet
+	target/release/landfall demo
+
+test: tools
+	cargo test --lib --tests
+
+bench: tools
+	cargo build --release --quiet
+	benches/run
+
+lint:
+	cargo fmt --check
+	.ci/forbid
+	cargo clippy --all-targets --quiet -- -D warnings
+
+tools:
+	.ci/tools
