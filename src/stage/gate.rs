@@ -82,6 +82,7 @@ pub fn commands(
 
 /// Waits for Django and runs its system checks. Warnings go to the log.
 pub fn django(ctx: &Context<'_>, django: &mut Django) -> Result<String, GateError> {
+    let running = ctx.events.start(Stage::Gate);
     let setup = django.ready(ctx, Stage::Gate)?;
     let messages = django.check(ctx)?;
     for message in &messages {
@@ -95,9 +96,16 @@ pub fn django(ctx: &Context<'_>, django: &mut Django) -> Result<String, GateErro
         .filter(|message| message.is_error())
         .map(crate::tool::django::CheckMessage::line)
         .collect();
-    if errors.is_empty() {
-        Ok(setup.django)
-    } else {
-        Err(GateError::Checks(errors))
+    if !errors.is_empty() {
+        return Err(GateError::Checks(errors));
     }
+    let warnings = match messages.len() {
+        0 => String::new(),
+        some => format!(", {} in the log", count(some, "warning")),
+    };
+    running.end(Outcome::done(format!(
+        "Django {} checked{warnings}",
+        setup.django
+    )));
+    Ok(setup.django)
 }
