@@ -123,13 +123,13 @@ pub fn update(dir: &ReleaseDir, change: impl FnOnce(&mut Record)) -> Result<Reco
     Ok(record)
 }
 
-/// The releases a rollback may go to, newest first: good ones, made before the live one or live before it.
+/// The releases a rollback may go to by default, nearest first: good ones made before the live one. Going back twice goes
+/// back two releases.
 pub fn rollback_targets(home: &Home) -> Result<Vec<Record>, StoreError> {
     let live = live(home)?;
-    let mut targets: Vec<Record> = records(home)?
-        .into_iter()
-        .filter(|record| Some(record.release) != live && record.state.is_good())
-        .collect();
-    targets.sort_by_key(|record| std::cmp::Reverse((record.live_at, record.release)));
+    let mut targets = records(home)?;
+    targets
+        .retain(|record| live.is_some_and(|live| record.release < live) && record.state.is_good());
+    targets.reverse();
     Ok(targets)
 }

@@ -84,6 +84,8 @@ pub struct Pusher {
     writer: Option<JoinHandle<()>>,
     style: Style,
     running: Vec<(Stage, Instant)>,
+    /// Lines of stages that ended while an earlier one still runs: stages are shown in the order of the path.
+    held: Vec<(Stage, String)>,
     /// A transient line stands on the terminal and must be cleared before the next one.
     transient: bool,
 }
@@ -109,6 +111,7 @@ impl Pusher {
             writer: Some(writer),
             style,
             running: Vec::new(),
+            held: Vec::new(),
             transient: false,
         }
     }
@@ -131,6 +134,18 @@ impl Pusher {
         let clear = if self.transient { "\r\u{1b}[K" } else { "" };
         self.transient = true;
         self.send(format!("{clear}{line}"));
+    }
+
+    /// Prints the held lines that no running stage comes before.
+    fn release_held(&mut self) {
+        self.held.sort_by_key(|(stage, _)| *stage);
+        while let Some((stage, _)) = self.held.first() {
+            if self.running.iter().any(|(running, _)| running < stage) {
+                return;
+            }
+            let (_, line) = self.held.remove(0);
+            self.print(&line);
+        }
     }
 
     fn progress(&mut self, stage: Stage, message: &str) {
@@ -191,9 +206,13 @@ impl Sink for Pusher {
                 elapsed,
             } => {
                 self.running.retain(|(running, _)| running != stage);
-                self.print(&stage_line(*stage, outcome, *elapsed));
+                self.held
+                    .push((*stage, stage_line(*stage, outcome, *elapsed)));
+                self.release_held();
             }
             Event::Failed { .. } => {
+                self.running.clear();
+                self.release_held();
                 for line in failure_lines(event) {
                     self.print(&line);
                 }
@@ -275,6 +294,37 @@ mod tests {
                 "hint: landfall log 3"
             ]
         );
+    }
+
+    #[test]
+    fn stages_side_by_side_are_shown_in_the_order_of_the_path() {
+        #[derive(Clone, Default)]
+        struct Page(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl Write for Page {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let page = Page::default();
+        let mut pusher = Pusher::new(page.clone(), Style::Piped);
+        let end = |stage| Event::Ended {
+            stage,
+            outcome: Outcome::done("x"),
+            elapsed: Duration::ZERO,
+        };
+        for stage in [Stage::Frontend, Stage::Python] {
+            pusher.take(&Event::Started { stage });
+        }
+        pusher.take(&end(Stage::Python));
+        pusher.take(&end(Stage::Frontend));
+        pusher.flush();
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let names: Vec<&str> = text.split_whitespace().step_by(3).collect();
+        assert_eq!(names, ["frontend", "python"]);
     }
 
     #[test]

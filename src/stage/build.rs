@@ -104,20 +104,36 @@ pub fn run(
     plan: &Plan,
     release: &ReleaseDir,
 ) -> Result<Built, (Stage, BuildError)> {
+    // Both begin here, in order, whichever ends first.
+    let frontend = plan
+        .settings
+        .frontend
+        .as_ref()
+        .map(|frontend| (frontend, ctx.events.start(Stage::Frontend)));
+    let python = plan
+        .settings
+        .backend
+        .as_ref()
+        .map(|backend| (backend, ctx.events.start(Stage::Python)));
     let (frontend, python) = thread::scope(|scope| {
-        let python = scope.spawn(|| python::run(ctx, plan, release));
-        let frontend = frontend::run(ctx, plan, release);
+        let python = scope.spawn(|| match python {
+            Some((backend, running)) => python::run(ctx, plan, backend, release, running),
+            None => Ok(()),
+        });
+        let frontend = match frontend {
+            Some((frontend, running)) => frontend::run(ctx, plan, frontend, release, running),
+            None => Ok(Built::default()),
+        };
         (frontend, python.join())
     });
     let python = python.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let built = frontend.map_err(|error| (Stage::Frontend, error));
-    match (built, python) {
+    match (frontend, python) {
         (Ok(built), Ok(())) => Ok(built),
         (Ok(built), Err(error)) => {
             give_back(ctx, built);
             Err((Stage::Python, error))
         }
-        (Err(error), _) => Err(error),
+        (Err(error), _) => Err((Stage::Frontend, error)),
     }
 }
 

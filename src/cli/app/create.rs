@@ -154,7 +154,8 @@ fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, 
 
 fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(), Ended> {
     let app_home = Home::new(settings.home.clone(), settings.name.clone());
-    fs::create_folder(&settings.home)?;
+    // In user mode nginx and everything else runs as this user; nobody else has business in here.
+    fs::create_folder_with_mode(&settings.home, 0o700)?;
     let repository = Repo::init_bare(&app_home.repository(), &settings.branch)?;
     drop(repository);
     if let Some(folder) = settings_file.parent() {

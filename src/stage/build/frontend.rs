@@ -11,18 +11,21 @@ use crate::config::settings::{Frontend, FrontendBuild};
 use crate::event::{Outcome, Stage};
 use crate::release::cache::{self, Shelf};
 use crate::release::layout::ReleaseDir;
+use crate::report::events::Running;
 use crate::stage::Context;
 use crate::stage::plan::{Plan, Step};
 
 /// Builds or finds the frontend, and links it into the release as `public`.
-pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built, BuildError> {
-    let Some(frontend) = &plan.settings.frontend else {
-        return Ok(Built::default());
-    };
+pub fn run(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    frontend: &Frontend,
+    release: &ReleaseDir,
+    running: Running<'_>,
+) -> Result<Built, BuildError> {
     let Some(build) = &frontend.build else {
-        return as_committed(ctx, frontend, release).map(|()| Built::default());
+        return as_committed(frontend, release, running).map(|()| Built::default());
     };
-    let running = ctx.events.start(Stage::Frontend);
     let work = Work {
         ctx,
         frontend,
@@ -54,11 +57,10 @@ pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<Built
 
 /// Static files that are served as they are in the commit.
 fn as_committed(
-    ctx: &Context<'_>,
     frontend: &Frontend,
     release: &ReleaseDir,
+    running: Running<'_>,
 ) -> Result<(), BuildError> {
-    let running = ctx.events.start(Stage::Frontend);
     let output = frontend.output.under(&release.src());
     if !output.is_dir() {
         return Err(BuildError::NoOutput(frontend.output.clone()));

@@ -11,21 +11,24 @@ use crate::config::settings::{Backend, PythonPackages};
 use crate::event::{Outcome, Stage};
 use crate::release::cache::{self, Shelf};
 use crate::release::layout::ReleaseDir;
+use crate::report::events::Running;
 use crate::stage::Context;
 use crate::stage::plan::{Plan, Step};
 use crate::tool::python::{self, Installer, UWSGI_REQUIREMENT};
 
 /// Builds or finds the environment, and links it into the release as `venv`.
-pub fn run(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result<(), BuildError> {
-    let Some(backend) = &plan.settings.backend else {
-        return Ok(());
-    };
+pub fn run(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    backend: &Backend,
+    release: &ReleaseDir,
+    running: Running<'_>,
+) -> Result<(), BuildError> {
     let (key, is_new) = match &plan.venv {
         Step::Nothing => return Ok(()),
         Step::Reuse { key } => (key, false),
         Step::Build { key } => (key, true),
     };
-    let running = ctx.events.start(Stage::Python);
     let message = if is_new {
         let venv = cache::begin(ctx.home, Shelf::Venv, key)?;
         let build = Build {
