@@ -2,10 +2,42 @@
 
 use std::time::Duration;
 
-/// `1 file`, `2 files`.
+/// `1 file`, `2 files`, `2 processes`, `2 entries`.
 pub fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {}", plural(noun))
+    }
+}
+
+/// The plural of an English noun, by the rules; none of our words is an exception to them.
+fn plural(noun: &str) -> String {
+    let sibilant = ["s", "x", "z", "ch", "sh"];
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if sibilant.iter().any(|ending| noun.ends_with(ending)) => format!("{noun}es"),
+        _ => format!("{noun}s"),
+    }
+}
+
+/// A number of bytes: `999 B`, `1.4 kB`, `12 MB`, `3.0 GB` (powers of 1000).
+pub fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if number < 1000 {
+        return format!("{number} B");
+    }
+    let (mut unit, mut scale) = (0, 1000);
+    while number / scale >= 1000 && unit + 1 < UNITS.len() {
+        unit += 1;
+        scale *= 1000;
+    }
+    let tenths = number / (scale / 10);
+    if tenths >= 100 {
+        format!("{} {}", tenths / 10, UNITS[unit])
+    } else {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    }
 }
 
 /// `a`, `a and b`, `a, b and c`.
@@ -96,6 +128,10 @@ mod tests {
     fn words_agree_with_numbers() {
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(0, "file"), "0 files");
+        assert_eq!(count(1, "process"), "1 process");
+        assert_eq!(count(2, "process"), "2 processes");
+        assert_eq!(count(2, "entry"), "2 entries");
+        assert_eq!(count(2, "key"), "2 keys");
         assert_eq!(list(&["a", "b", "c"]), "a, b and c");
         assert_eq!(first_of(&["a", "b", "c"], 2), "a, b and 1 more");
         assert_eq!(span(Duration::from_secs(200)), "3m 20s");
@@ -105,5 +141,22 @@ mod tests {
             "ared b"
         );
         assert_eq!(shorten("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn bytes_have_two_digits_or_more() {
+        for (number, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (9_999, "9.9 kB"),
+            (10_000, "10 kB"),
+            (999_999, "999 kB"),
+            (12_345_678, "12 MB"),
+            (3_000_000_000, "3.0 GB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
+            assert_eq!(bytes(number), text);
+        }
     }
 }

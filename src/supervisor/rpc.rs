@@ -100,6 +100,20 @@ impl State {
         }
     }
 
+    /// The word people see; supervisor's own.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Backoff => "backoff",
+            Self::Stopping => "stopping",
+            Self::Exited => "exited",
+            Self::Fatal => "fatal",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// True where there is no process and none will be started by itself (`STOPPED_STATES`). An `Exited` one may still
     /// be restarted, if its program says so.
     pub fn is_stopped(self) -> bool {

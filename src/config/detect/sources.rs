@@ -28,7 +28,7 @@ pub(super) struct Source {
 pub(super) struct Import {
     /// Where its file would be, without `.py`.
     pub(super) stem: String,
-    /// It stands in a `try` block.
+    /// It stands in a `try` block, and the code goes on without it.
     pub(super) tried: bool,
 }
 
@@ -77,26 +77,63 @@ fn stem_file(tree: &dyn Tree, stem: &str) -> Option<String> {
 /// file's own.
 pub(super) fn imports(path: &str, text: &str, folder: &str) -> Vec<Import> {
     let mut found = Vec::new();
-    let mut tried: Option<usize> = None;
-    for line in text.lines() {
-        let indent = line.len() - line.trim_start().len();
-        let statement = line.trim();
+    let lines: Vec<&str> = text.lines().collect();
+    // The `try` blocks a line stands in: their indents, and whether the code goes on without what is tried.
+    let mut tries: Vec<(usize, bool)> = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let (indent, statement) = (indent(line), line.trim());
         if statement.is_empty() {
             continue;
         }
-        if tried.is_some_and(|level| indent <= level) {
-            tried = None;
-        }
+        tries.retain(|(level, _)| indent > *level);
         if statement.starts_with("try:") {
-            tried = Some(indent);
+            tries.push((indent, goes_on(&lines[number + 1..], indent)));
         }
         let stems = import_stems(path, statement.trim_start_matches("try:").trim(), folder);
-        found.extend(stems.into_iter().map(|stem| Import {
-            stem,
-            tried: tried.is_some(),
-        }));
+        let tried = tries.iter().any(|(_, goes_on)| *goes_on);
+        found.extend(stems.into_iter().map(|stem| Import { stem, tried }));
     }
     found
+}
+
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+/// True if one of the handlers of the `try` block that `rest` begins in, at `level`, does not end in `raise`.
+fn goes_on(rest: &[&str], level: usize) -> bool {
+    // Of the handler that is being read: its body's indent, and whether it raises whatever happens.
+    let mut handler: Option<(Option<usize>, bool)> = None;
+    for line in rest.iter().filter(|line| !line.trim().is_empty()) {
+        let (indent, statement) = (indent(line), line.trim());
+        if indent <= level {
+            if handler.is_some_and(|(_, raises)| !raises) {
+                return true;
+            }
+            let is_clause = indent == level
+                && ["except", "else", "finally"]
+                    .iter()
+                    .any(|word| statement.starts_with(word));
+            if !is_clause {
+                return false;
+            }
+            handler = statement.starts_with("except").then(|| {
+                let body = statement.split_once(':').map_or("", |(_, body)| body);
+                (None, raises(body.trim()))
+            });
+        } else if let Some((body, raised)) = &mut handler {
+            let body = *body.get_or_insert(indent);
+            *raised |= indent == body && raises(statement);
+        }
+    }
+    handler.is_some_and(|(_, raises)| !raises)
+}
+
+fn raises(statement: &str) -> bool {
+    statement == "raise"
+        || ["raise ", "sys.exit(", "exit("]
+            .iter()
+            .any(|word| statement.starts_with(word))
 }
 
 fn import_stems(path: &str, statement: &str, folder: &str) -> Vec<String> {
@@ -187,6 +224,34 @@ mod tests {
             ]
         );
         assert!(sources.mention("A = 1") && !sources.mention("# z"));
+    }
+
+    #[test]
+    fn a_tried_import_is_required_where_every_handler_raises() {
+        let tried = |handlers: &str| {
+            let text = format!("try:\n    from .local import A\n{handlers}\nB = 1\n");
+            let found = imports("app/settings.py", &text, "");
+            assert_eq!(found[0].stem, "app/local");
+            found[0].tried
+        };
+        for raising in [
+            "except ImportError:\n    raise",
+            "except ImportError: raise ValueError('x')",
+            "except ModuleNotFoundError as error:\n    if error.name != 'x':\n        raise\n    raise Bad(\n        'x'\n    ) from None",
+            "except A:\n    print('x')\n    sys.exit(1)\nexcept B:\n    raise\nelse:\n    C = 1",
+            "finally:\n    pass",
+        ] {
+            assert!(!tried(raising), "{raising}");
+        }
+        for going_on in [
+            "except ImportError:\n    pass",
+            "except ImportError: pass",
+            "except ImportError:\n    if DEBUG:\n        raise\n    A = 2",
+            "except A:\n    raise\nexcept B:\n    from .other import A",
+            "except ImportError:\n    raised = 1",
+        ] {
+            assert!(tried(going_on), "{going_on}");
+        }
     }
 
     #[test]

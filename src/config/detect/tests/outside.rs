@@ -32,6 +32,25 @@ fn settings_that_import_a_module_kept_outside_git() {
 }
 
 #[test]
+fn a_tried_import_whose_handler_raises_is_a_shared_file() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/notes");
+    let tree = crate::config::tree::WorkTree::open(root.as_ref()).unwrap();
+    let settings = settle(&tree).unwrap();
+    assert_eq!(
+        settings
+            .shared
+            .files
+            .iter()
+            .map(AsRef::as_ref)
+            .collect::<Vec<&str>>(),
+        [
+            "notes-front-end/src/variables/localVariables.js",
+            "notesBackEnd/notesBackEnd/localsettings.py"
+        ]
+    );
+}
+
+#[test]
 fn a_json_settings_file_beside_the_code() {
     let tree = django("api")
         .with(
