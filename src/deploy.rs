@@ -99,9 +99,9 @@ fn make(
     build::give_back(ctx, built);
     gated?;
     if plan.settings.backend.is_some() {
-        start_backend(ctx, &plan, release)?
+        start_backend(ctx, &plan, release)?;
     } else {
-        start_static(ctx, &plan, release)?
+        start_static(ctx, &plan, release)?;
     }
     store::update(release, |record| record.state = State::Prepared).at(Stage::Health)?;
     Ok(())

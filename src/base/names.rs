@@ -208,7 +208,7 @@ fn valid_ref_part(s: &str) -> bool {
         && !s.contains("@{")
         && s != "@"
         && s.split('/').all(|part| {
-            !part.starts_with('.') && !Path::new(part).extension().is_some_and(|e| e == "lock")
+            !part.starts_with('.') && Path::new(part).extension().is_none_or(|e| e != "lock")
         })
         && s.bytes()
             .all(|b| b > b' ' && b != 0x7f && !b"~^:?*[\\".contains(&b))

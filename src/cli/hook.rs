@@ -154,7 +154,7 @@ impl Push<'_> {
         }
         let _lock = self.lock_for_deploy(ctx, repo, change)?;
         let id = self.begin(ctx)?;
-        let request = self.request(repo, change, options)?;
+        let request = Self::request(repo, change, options)?;
         deploy::prepare(ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
         let pending = Pending {
             release: id,
@@ -191,23 +191,18 @@ impl Push<'_> {
                 deploy::moment(pending.begun_ms),
             );
             fs::remove_file(&ctx.home.pending())?;
-            return done.map_err(|_| self.put_ref_back(ctx, repo, change));
+            return done.map_err(|_| Self::put_ref_back(ctx, repo, change));
         }
         drop(lock);
         let _lock = self.lock_for_live(ctx, change)?;
         let id = self.begin(ctx)?;
-        let request = self.request(repo, change, options)?;
+        let request = Self::request(repo, change, options)?;
         deploy::prepare(ctx, repo, &request, id)
             .and_then(|()| deploy::go_live(ctx, id, Goer::New, self.begun))
-            .map_err(|_| self.put_ref_back(ctx, repo, change))
+            .map_err(|_| Self::put_ref_back(ctx, repo, change))
     }
 
-    fn request(
-        &self,
-        repo: &Repo,
-        change: &Change,
-        options: PushOptions,
-    ) -> Result<Request, Ended> {
+    fn request(repo: &Repo, change: &Change, options: PushOptions) -> Result<Request, Ended> {
         Ok(Request {
             commit: repo.commit(&change.commit)?,
             source: change.branch.to_string(),
@@ -299,7 +294,7 @@ impl Push<'_> {
         change: &Change,
         options: PushOptions,
     ) -> Result<(), Ended> {
-        let request = self.request(repo, change, options)?;
+        let request = Self::request(repo, change, options)?;
         let plan = plan::run(ctx, repo, &request.commit, &request.source, request.wishes)?;
         for line in plan_command::lines(&plan) {
             self.session.events.note(line);
@@ -319,7 +314,7 @@ impl Push<'_> {
 
     /// After a failure in post-receive the ref goes back too, so that the same push can be repeated; git tells the client
     /// nothing of it, so we do.
-    fn put_ref_back(&self, ctx: &Context<'_>, repo: &Repo, change: &Change) -> Ended {
+    fn put_ref_back(ctx: &Context<'_>, repo: &Repo, change: &Change) -> Ended {
         let back = RefChange {
             name: change.update.name.clone(),
             old: change.update.new.clone(),

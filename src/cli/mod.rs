@@ -30,7 +30,7 @@ use crate::base::names::AppName;
     disable_help_subcommand = true
 )]
 struct Args {
-    /// The app; default: LANDFALL_APP, the home the directory lies in, or the only app there is.
+    /// The app; default: `LANDFALL_APP`, the home the directory lies in, or the only app there is.
     #[arg(long, global = true, value_name = "NAME")]
     app: Option<AppName>,
 

@@ -143,7 +143,7 @@ impl File {
         match &backend.paths {
             Some(paths) => self.key("paths", strings(paths), "URL prefixes that go to Django"),
             None => {
-                self.line("# paths = [\"/api/\", \"/admin/\"]  # URL prefixes that go to Django; default: Django's own")
+                self.line("# paths = [\"/api/\", \"/admin/\"]  # URL prefixes that go to Django; default: Django's own");
             }
         }
         self.optional(

@@ -58,7 +58,7 @@ impl Sink for DeployLog {
             Event::Started { stage } => self.write(&format!("[{}] begins", stage.name())),
             Event::Line { stage, text } => self.write(&format!("[{}] {text}", stage.name())),
             Event::Progress { stage, message } => {
-                self.write(&format!("[{}] {message}", stage.name()))
+                self.write(&format!("[{}] {message}", stage.name()));
             }
             Event::Note { message } => self.write(message),
             Event::Ended {

@@ -218,7 +218,7 @@ impl Sink for Pusher {
                 }
             }
             Event::Undone { what, error: None } => {
-                self.print(&format!("  undone    {}", printable(what)))
+                self.print(&format!("  undone    {}", printable(what)));
             }
             Event::Undone {
                 what,

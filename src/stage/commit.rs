@@ -63,7 +63,7 @@ pub fn run(
     if let Some(previous) = previous.filter(|previous| *previous != release.id()) {
         // Its record is for people; a missing one must not stop the switch.
         let _ = store::update(&ctx.home.release(previous), |record| {
-            record.state = State::Retired
+            record.state = State::Retired;
         });
     }
     if site_changed {
@@ -87,7 +87,7 @@ pub fn back(
         Some(previous) => {
             point_at(ctx, previous)?;
             let _ = store::update(&ctx.home.release(previous), |record| {
-                record.state = State::Live
+                record.state = State::Live;
             });
         }
         None => fs::remove_file(&ctx.home.current())?,

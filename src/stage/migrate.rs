@@ -196,7 +196,7 @@ pub fn run(
     }
     store::update(release, |record| record.migrations.clone_from(&migrations))?;
     if let Err(error) = django.migrate(ctx, &mut |name| {
-        running.progress(format!("applying {name}"))
+        running.progress(format!("applying {name}"));
     }) {
         undo_part(ctx, django, &migrations, &error);
         return Err(MigrateError::Apply(error));

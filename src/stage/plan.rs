@@ -320,7 +320,7 @@ impl Plan {
             (None, ..) => sentences.push("first release".to_owned()),
             (Some(_), [], Some(0)) => sentences.push("nothing changed".to_owned()),
             (Some(_), [], Some(files)) => {
-                sentences.push(format!("{} changed", count(files, "file")))
+                sentences.push(format!("{} changed", count(files, "file")));
             }
             (Some(_), changed, _) => sentences.push(format!("{} changed", list(changed))),
         }

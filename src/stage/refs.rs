@@ -89,7 +89,7 @@ pub fn run(updates: &[RefChange], app: &AppSettings, repo: &Repo) -> Result<Deci
     for update in updates {
         match update.name.branch() {
             Some(branch) if branch == app.branch => {
-                decision.change = Some(deploying(update, branch, app, repo)?)
+                decision.change = Some(deploying(update, branch, app, repo)?);
             }
             Some(branch) => decision.remarks.push(other_branch(update, &branch, app)?),
             None => decision.remarks.push(format!(

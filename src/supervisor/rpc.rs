@@ -146,7 +146,9 @@ impl Supervisor {
     pub fn pid(&self) -> Result<u32, RpcError> {
         let method = "supervisor.getPID";
         match self.call(method, "", &[])? {
-            Value::Int(pid) => u32::try_from(pid).map_err(|error| garbled(method, error)),
+            Value::Int(pid) => {
+                u32::try_from(pid).map_err(|error| garbled(method, error.to_string()))
+            }
             _ => Err(garbled(method, "no number")),
         }
     }
@@ -286,10 +288,10 @@ fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
 }
 
-fn garbled(method: &'static str, problem: impl ToString) -> RpcError {
+fn garbled(method: &'static str, problem: impl Into<String>) -> RpcError {
     RpcError::Garbled {
         method,
-        problem: problem.to_string(),
+        problem: problem.into(),
     }
 }
 

@@ -354,11 +354,7 @@ fn no_request_is_lost_while_current_changes() {
         }
     };
     let served = thread::scope(|scope| {
-        let answering: Vec<_> = sockets
-            .iter()
-            .zip([1, 2])
-            .map(|(socket, n)| (socket, n))
-            .collect();
+        let answering: Vec<_> = sockets.iter().zip([1, 2]).collect();
         let done = AtomicBool::new(false);
         thread::scope(|inner| {
             for (socket, n) in answering {

@@ -36,7 +36,7 @@ pub struct Site {
     /// The release, for the header.
     pub release: ReleaseId,
     /// The app's home: `current/public` holds the frontend, `current/static` and `current/media` are Django's, and
-    /// `assets` the hashed files of former releases *by URL path* (a file of Django's under STATIC_URL too). A release's
+    /// `assets` the hashed files of former releases *by URL path* (a file of Django's under `STATIC_URL` too). A release's
     /// own hashed files must be in there before it goes live.
     pub home: PathBuf,
     /// Where nginx listens.
@@ -69,9 +69,9 @@ pub struct Backend {
     /// URL prefixes that go to Django. `/api/` and `/api` both mean `/api` and all below it. Without a frontend everything
     /// goes to Django, whatever is here.
     pub paths: Vec<UrlPath>,
-    /// STATIC_URL's path, where nginx serves `current/static`. `/` counts as none.
+    /// `STATIC_URL`'s path, where nginx serves `current/static`. `/` counts as none.
     pub static_url: Option<UrlPath>,
-    /// MEDIA_URL's path, where nginx serves `current/media`. `/` counts as none.
+    /// `MEDIA_URL`'s path, where nginx serves `current/media`. `/` counts as none.
     pub media_url: Option<UrlPath>,
 }
 

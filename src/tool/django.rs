@@ -1,7 +1,7 @@
 //! The Django agent: one Python process a deploy, which sets Django up once and answers requests
 //! (`templates/django/agent.py` says which).
 //!
-//! takes: requests · gives: typed answers · touches: what the request asks for (the database, STATIC_ROOT)
+//! takes: requests · gives: typed answers · touches: what the request asks for (the database, `STATIC_ROOT`)
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -184,7 +184,7 @@ pub struct Database {
     /// `sqlite`, `postgresql` …
     #[serde(default)]
     pub vendor: Option<String>,
-    /// Its name; for SQLite, its file.
+    /// Its name; for `SQLite`, its file.
     #[serde(default)]
     pub name: Option<String>,
 }

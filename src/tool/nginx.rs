@@ -47,7 +47,10 @@ pub fn check(nginx: &Path, conf: &Path) -> Result<(), NginxError> {
     match output(&test(nginx, conf)) {
         Ok(_) => Ok(()),
         Err(error) => match complaints(error.tool_output()).into_iter().next() {
-            Some(complaint) => Err(NginxError::Invalid { complaint, error }),
+            Some(complaint) => Err(NginxError::Invalid {
+                complaint,
+                error: Box::new(error),
+            }),
             None => Err(NginxError::Failed(error)),
         },
     }
@@ -106,7 +109,7 @@ pub enum NginxError {
         /// The first and worst complaint.
         complaint: Complaint,
         /// How it ended; has nginx's own lines.
-        error: CommandError,
+        error: Box<CommandError>,
     },
     /// It failed without saying what is wrong.
     #[error("nginx cannot test its configuration")]
@@ -128,7 +131,8 @@ impl Hint for NginxError {
     fn tool_output(&self) -> &[String] {
         match self {
             Self::Missing => &[],
-            Self::Invalid { error, .. } | Self::Failed(error) => error.tool_output(),
+            Self::Invalid { error, .. } => error.tool_output(),
+            Self::Failed(error) => error.tool_output(),
         }
     }
 }

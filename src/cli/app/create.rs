@@ -180,13 +180,15 @@ fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(),
     Ok(())
 }
 
-/// A SECRET_KEY, made once; Django asks for 50 characters or more.
+/// 64 letters, so that each value of a random byte is as likely as any other.
+const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+/// A `SECRET_KEY`, made once; Django asks for 50 characters or more.
 fn first_environment() -> Result<EnvFile, Ended> {
     let mut bytes = [0_u8; 64];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(CreateError::Random)?;
-    const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     let key: String = bytes
         .iter()
         .map(|byte| char::from(LETTERS[usize::from(byte % 64)]))

@@ -19,15 +19,12 @@ struct Row {
 pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
     let mut rows = Vec::new();
     for (name, file) in session::all_apps(host)? {
-        let session = match Session::open_file(&file) {
-            Ok(session) => session,
-            Err(_) => {
-                output::say(format!(
-                    "warning: the settings of `{name}` cannot be read: {}",
-                    file.display()
-                ));
-                continue;
-            }
+        let Ok(session) = Session::open_file(&file) else {
+            output::say(format!(
+                "warning: the settings of `{name}` cannot be read: {}",
+                file.display()
+            ));
+            continue;
         };
         let live = store::live_record(&session.home).ok().flatten();
         rows.push(Row {

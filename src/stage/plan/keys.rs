@@ -1,5 +1,7 @@
 //! The cache keys of a commit: git's own object ids, plus what else decides the result.
 
+use std::fmt::Write as _;
+
 use super::PlanError;
 use crate::base::fs;
 use crate::base::names::{ObjectId, RepoPath};
@@ -74,7 +76,7 @@ impl Lookup<'_> {
         Ok(key.finish())
     }
 
-    /// node_modules: the lock file, what else an install reads, node and the package manager.
+    /// `node_modules`: the lock file, what else an install reads, node and the package manager.
     fn node_modules(
         &self,
         frontend: &Frontend,
@@ -178,7 +180,7 @@ impl Lookup<'_> {
             } else {
                 entry.id.to_string()
             };
-            ids.push_str(&format!("{name}\0{:?}\0{id}\n", entry.kind));
+            let _ = writeln!(ids, "{name}\0{:?}\0{id}", entry.kind);
         }
         Ok(ids)
     }
