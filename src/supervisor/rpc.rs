@@ -20,7 +20,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most that is read of an answer, in bytes: 1 KB per process.
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// How often a stopping process is looked at.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(10);
 
 /// One app's supervisord.
 #[derive(Debug, Clone)]
