@@ -7,5 +7,6 @@ pub mod hint;
 pub mod host;
 pub mod names;
 pub mod secret;
+pub mod socket;
 pub mod user;
 pub mod words;
