@@ -1,0 +1,208 @@
+//! Each rendered file, compared whole with `tests/golden/`. `UPDATE_GOLDEN=1 cargo test --lib golden` writes them anew.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::site::{Backend, Main, Pages, Site};
+use super::uwsgi::Uwsgi;
+use super::{Template, TemplateError, render, without_header};
+use crate::base::fs;
+use crate::base::names::ReleaseId;
+use crate::supervisor::program::{Program, ReleasePrograms, StopSignal, Supervisord};
+
+const HOME: &str = "/srv/landfall/notes";
+
+fn check(name: &str, rendered: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    #[expect(clippy::disallowed_methods, reason = "a switch of this test alone")]
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, rendered.as_bytes(), fs::PUBLIC).unwrap();
+    }
+    let expected = fs::read(&path).unwrap_or_default();
+    assert_eq!(
+        expected, rendered,
+        "tests/golden/{name} differs; UPDATE_GOLDEN=1 writes it anew"
+    );
+}
+
+/// A single-page app and Django, with everything there is.
+pub(super) fn full_site(home: &Path) -> Site {
+    Site {
+        app: "notes".parse().unwrap(),
+        release: ReleaseId(42),
+        home: home.to_owned(),
+        listen: "127.0.0.1:8080".parse().unwrap(),
+        server_names: vec![
+            "notes.example.org".parse().unwrap(),
+            "www.notes.example.org".parse().unwrap(),
+        ],
+        frontend: Some(Pages::Spa),
+        backend: Some(Backend {
+            paths: ["/api/", "/admin/", "/api", "/healthz", "/static/"]
+                .map(|path| path.parse().unwrap())
+                .to_vec(),
+            static_url: Some("/static/".parse().unwrap()),
+            media_url: Some("/media/".parse().unwrap()),
+        }),
+        max_upload_mb: 25,
+        https: false,
+    }
+}
+
+pub(super) fn main_conf(home: &Path) -> Main {
+    Main {
+        app: "notes".parse().unwrap(),
+        home: home.to_owned(),
+        include: home.join("current/nginx.conf*"),
+        user: None,
+        workers: 2,
+    }
+}
+
+pub(super) fn uwsgi(socket: PathBuf) -> Uwsgi {
+    Uwsgi {
+        app: "notes".parse().unwrap(),
+        release: ReleaseId(42),
+        socket,
+        module: "notes.wsgi:application".parse().unwrap(),
+        processes: 2,
+        threads: 2,
+        listen: 128,
+        drain: Duration::from_secs(30),
+    }
+}
+
+fn program(name: &str, stop_signal: StopSignal) -> Program {
+    let command = [
+        "/usr/bin/landfall",
+        "exec",
+        "--home",
+        HOME,
+        "--release",
+        "42",
+        name,
+    ];
+    Program {
+        name: format!("{name}-42"),
+        command: command.map(str::to_owned).to_vec(),
+        autostart: true,
+        restart: true,
+        ready_after: Duration::from_millis(1500),
+        stop_signal,
+        stop_wait: Duration::from_secs(60),
+        log: Path::new(HOME).join("log").join(format!("{name}.log")),
+    }
+}
+
+#[test]
+fn golden_nginx() {
+    let main = main_conf(Path::new(HOME));
+    check("nginx.conf", &render(Template::NginxMain, &main).unwrap());
+    let site = full_site(Path::new(HOME));
+    check(
+        "site-spa-and-django.conf",
+        &render(Template::NginxSite, &site).unwrap(),
+    );
+    let django = Site {
+        frontend: None,
+        server_names: Vec::new(),
+        https: true,
+        ..site.clone()
+    };
+    check(
+        "site-django.conf",
+        &render(Template::NginxSite, &django).unwrap(),
+    );
+    let files = Site {
+        frontend: Some(Pages::Files),
+        backend: None,
+        ..site
+    };
+    check(
+        "site-files.conf",
+        &render(Template::NginxSite, &files).unwrap(),
+    );
+}
+
+#[test]
+fn golden_uwsgi() {
+    let uwsgi = uwsgi(Path::new(HOME).join("releases/42/web.sock"));
+    check("uwsgi.conf", &render(Template::Uwsgi, &uwsgi).unwrap());
+}
+
+#[test]
+fn golden_supervisor() {
+    let programs = ReleasePrograms {
+        app: "notes".parse().unwrap(),
+        release: ReleaseId(42),
+        programs: vec![
+            program("web", StopSignal::Hup),
+            program("celery", StopSignal::Term),
+        ],
+    };
+    check(
+        "programs.conf",
+        &render(Template::Programs, &programs).unwrap(),
+    );
+    let supervisord = Supervisord {
+        app: "notes".parse().unwrap(),
+        home: PathBuf::from(HOME),
+        user: Some("notes".into()),
+        programs: vec![Program {
+            command: vec!["/usr/sbin/nginx".into()],
+            name: "nginx".into(),
+            ..program("nginx", StopSignal::Quit)
+        }],
+    };
+    check(
+        "supervisord.conf",
+        &render(Template::Supervisord, &supervisord).unwrap(),
+    );
+}
+
+#[test]
+fn a_value_the_format_cannot_carry_is_named() {
+    let mut programs = ReleasePrograms {
+        app: "notes".parse().unwrap(),
+        release: ReleaseId(1),
+        programs: vec![program("web", StopSignal::Hup)],
+    };
+    programs.programs[0].command.push("a ; b".into());
+    let error = render(Template::Programs, &programs).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`/usr/bin/landfall exec --home /srv/landfall/notes --release 42 web 'a ; b'` cannot stand in \
+         supervisor/programs.conf as `programs[0].command`: supervisor would read `;` or `#` after a space as a comment"
+    );
+    let error = render(Template::NginxSite, &full_site(Path::new("/srv/$x"))).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("nginx would read `$` as a variable"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_template_names_must_be_there() {
+    let error = render(
+        Template::Uwsgi,
+        &serde_json::json!({"app": "a", "release": 1, "socket": null}),
+    )
+    .unwrap_err();
+    assert!(matches!(error, TemplateError::Render { .. }), "{error}");
+}
+
+#[test]
+fn two_releases_of_one_site_differ_in_the_header_only() {
+    let site = full_site(Path::new(HOME));
+    let next = Site {
+        release: ReleaseId(43),
+        ..site.clone()
+    };
+    let [a, b] = [site, next].map(|site| render(Template::NginxSite, &site).unwrap());
+    assert_ne!(a, b);
+    assert_eq!(without_header(&a), without_header(&b));
+}
