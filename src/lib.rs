@@ -12,3 +12,6 @@ pub mod base;
 pub mod config;
 pub mod event;
 pub mod release;
+pub mod supervisor;
+pub mod template;
+pub mod tool;
