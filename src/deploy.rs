@@ -14,6 +14,7 @@ use crate::release::layout::ReleaseDir;
 use crate::release::process::Processes;
 use crate::release::record::{Checks, DjangoFacts, FORMAT, Record, State};
 use crate::release::store;
+use crate::stage::discard::Served;
 use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
 use crate::stage::{
@@ -78,7 +79,7 @@ pub fn prepare(
         .and_then(|()| make(ctx, repo, request, &release))
         .inspect_err(|failure| {
             ctx.events.failed(failure.stage, failure.error.as_ref());
-            undo(ctx, id);
+            undo(ctx, id, Served::No);
         })
 }
 
@@ -237,7 +238,7 @@ fn switch_back(
     match goer {
         Goer::New => {
             undo_migrations(ctx, &release);
-            undo(ctx, failed.release);
+            undo(ctx, failed.release, Served::Yes);
         }
         Goer::Again => discard::stop(ctx, failed.release),
     }
@@ -264,8 +265,8 @@ fn undo_migrations(ctx: &Context<'_>, failed: &ReleaseDir) {
 }
 
 /// Takes a failed release away; its log stays.
-fn undo(ctx: &Context<'_>, id: ReleaseId) {
-    if let Err(error) = discard::run(ctx, id) {
+fn undo(ctx: &Context<'_>, id: ReleaseId, served: Served) {
+    if let Err(error) = discard::run(ctx, id, served) {
         ctx.events
             .undone(format!("remove release {id}"), Err(&error));
     }

@@ -11,7 +11,8 @@ use crate::release::process::parse_program;
 use crate::release::record::Record;
 use crate::release::store;
 use crate::release::{assets, layout::ReleaseDir};
-use crate::stage::{Context, discard};
+use crate::stage::Context;
+use crate::stage::discard::{self, Served};
 
 /// Cache entries kept on each shelf besides those a release uses: for going back and forth between branches.
 const SPARE_ENTRIES: usize = 3;
@@ -60,7 +61,7 @@ fn releases(ctx: &Context<'_>) -> Result<Vec<Record>, String> {
     let mut kept = Vec::new();
     for record in records {
         if surplus > 0 && Some(record.release) != live && !busy.contains(&record.release) {
-            discard::run(ctx, record.release).map_err(|error| error.to_string())?;
+            discard::run(ctx, record.release, Served::Yes).map_err(|error| error.to_string())?;
             surplus -= 1;
         } else {
             kept.push(record);

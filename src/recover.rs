@@ -12,7 +12,7 @@ use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
 use crate::release::store::{self, StoreError};
 use crate::stage::Context;
-use crate::stage::discard::{self, DiscardError};
+use crate::stage::discard::{self, DiscardError, Served};
 use crate::supervisor::fault::RpcError;
 use crate::tool::supervisord::{Daemon, SupervisordError};
 
@@ -61,7 +61,7 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {
         if Some(id) != live && !is_good(ctx, id) {
-            discard::run(ctx, id)?;
+            discard::run(ctx, id, Served::No)?;
             ctx.events.note(format!(
                 "release {id} was left half-made by an earlier run; it is taken away"
             ));

@@ -25,10 +25,11 @@ use crate::release::lock::{self, Holder, LockError};
 use crate::release::store;
 use crate::report::log::DeployLog;
 use crate::report::pusher::{Pusher, Style};
+use crate::stage::Context;
+use crate::stage::discard::{self, Served};
 use crate::stage::plan::{self, Wishes};
 use crate::stage::push::{self, PushOptions};
 use crate::stage::refs::{self, Change};
-use crate::stage::{Context, discard};
 
 /// How long a push waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -257,7 +258,7 @@ impl Push<'_> {
             };
             let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
             if abandoned || Instant::now() > deadline {
-                discard::run(ctx, pending.release)?;
+                discard::run(ctx, pending.release, Served::No)?;
                 return Ok(lock);
             }
             drop(lock);

@@ -9,12 +9,16 @@ use super::Context;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
-use crate::release::process::parse_program;
+use crate::release::process::{WEB, parse_program};
 use crate::release::store::{self, StoreError};
 use crate::supervisor::fault::RpcError;
+use crate::tool::uwsgi;
 
 /// How long the processes of a release that never served may take to end.
 const PATIENCE: Duration = Duration::from_secs(75);
+
+/// How long a web process may take to show that it has accepted every request that was on its way.
+const BARRIER: Duration = Duration::from_secs(10);
 
 /// Something could not be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +44,21 @@ impl Hint for DiscardError {
     }
 }
 
+/// Whether a release may be answering somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// It was live, if only for a moment: its requests are finished.
+    Yes,
+    /// Nobody was sent to it: it ends at once. A uWSGI asked politely in its first moments may take its whole mercy.
+    No,
+}
+
 /// Stops the release's processes and removes its folder, `run/next.conf` and `run/pending.json`.
-pub fn run(ctx: &Context<'_>, release: ReleaseId) -> Result<(), DiscardError> {
+pub fn run(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Result<(), DiscardError> {
     if store::live(ctx.home)? == Some(release) {
         return Ok(());
     }
-    stop_processes(ctx, release)?;
+    stop_processes(ctx, release, served)?;
     fs::remove_file(&ctx.home.next_programs())?;
     fs::remove_file(&ctx.home.pending())?;
     fs::remove_tree(ctx.home.release(release).root())?;
@@ -53,7 +66,7 @@ pub fn run(ctx: &Context<'_>, release: ReleaseId) -> Result<(), DiscardError> {
 }
 
 /// Stops all processes of a release and takes them out of supervisor's list.
-fn stop_processes(ctx: &Context<'_>, release: ReleaseId) -> Result<(), RpcError> {
+fn stop_processes(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Result<(), RpcError> {
     let supervisor = ctx.supervisor();
     if !supervisor.is_up() {
         return Ok(());
@@ -64,6 +77,15 @@ fn stop_processes(ctx: &Context<'_>, release: ReleaseId) -> Result<(), RpcError>
         .filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
     for program in of_release {
         if !program.state.is_stopped() {
+            if parse_program(&program.name).is_some_and(|(name, _)| name == WEB) {
+                match served {
+                    Served::Yes => drained(ctx, release),
+                    Served::No => {
+                        supervisor.stop(&program.name)?;
+                        let _ = supervisor.signal(&program.name, "INT");
+                    }
+                }
+            }
             supervisor.stop_and_wait(&program.name, PATIENCE)?;
         }
         supervisor.remove(&program.name)?;
@@ -71,11 +93,22 @@ fn stop_processes(ctx: &Context<'_>, release: ReleaseId) -> Result<(), RpcError>
     Ok(())
 }
 
+/// Waits until the web process has accepted every request that was on its way when the link moved on: connections are
+/// accepted in the order they came, so one that is answered now has none before it.
+pub fn drained(ctx: &Context<'_>, release: ReleaseId) {
+    // One that does not answer has nothing to lose.
+    let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
+}
+
 /// Stops a release's processes without waiting; its folder stays. For a release that was good before.
 pub fn stop(ctx: &Context<'_>, release: ReleaseId) {
     let supervisor = ctx.supervisor();
     for program in supervisor.processes().unwrap_or_default() {
         let is_its = parse_program(&program.name).is_some_and(|(_, id)| id == release);
+        let web = parse_program(&program.name).is_some_and(|(name, _)| name == WEB);
+        if is_its && web && !program.state.is_stopped() {
+            drained(ctx, release);
+        }
         if is_its
             && !program.state.is_stopped()
             && let Err(error) = supervisor.stop(&program.name)

@@ -55,11 +55,7 @@ pub fn write(ctx: &Context<'_>) -> Result<bool, RenderError> {
 
 fn supervisord(ctx: &Context<'_>) -> Result<Supervisord, RenderError> {
     let nginx = nginx::find()?;
-    let command = vec![
-        nginx.to_string_lossy().into_owned(),
-        "-c".into(),
-        ctx.home.nginx_conf().to_string_lossy().into_owned(),
-    ];
+    let command = nginx::run(&nginx, &ctx.home.nginx_conf()).argv();
     let program = Program {
         name: NGINX.into(),
         command,

@@ -5,19 +5,16 @@
 
 use std::time::Duration;
 
-use super::Context;
 use super::workers::{self, WorkersError};
+use super::{Context, discard};
 use crate::base::names::ReleaseId;
 use crate::base::words::list;
 use crate::event::{Outcome, Stage};
 use crate::release::process::{Processes, WEB, parse_program};
 use crate::supervisor::fault::RpcError;
-use crate::tool::uwsgi;
 
 /// How long a singleton may take to stop on top of its own time.
 const SLACK: Duration = Duration::from_secs(5);
-/// How long the old web process may take to show that it has accepted every request that was on its way.
-const BARRIER: Duration = Duration::from_secs(10);
 
 /// Hands over the singletons: the old one stops, then the new one starts. Never two at once.
 pub fn hand_over(
@@ -82,9 +79,7 @@ pub fn run(ctx: &Context<'_>, live: ReleaseId) -> Result<usize, RpcError> {
             continue;
         }
         if name == WEB {
-            // Connections are accepted in the order they came: once this one is answered, every request that nginx sent to
-            // the old socket before the switch has been accepted, and a graceful end loses none.
-            let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
+            discard::drained(ctx, release);
         }
         supervisor.stop(&program.name)?;
         told += 1;

@@ -4,7 +4,7 @@
 //!
 //! Each program is a group of its own, so that one release's are added and removed without touching another's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -90,8 +90,7 @@ fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 
 /// supervisor expands `%` in log file names twice (supervisor/options.py, `_processes_from_section`: once in `get`, once
 /// in `expand`), in everything else once; the template's own escape is the other doubling.
-#[expect(clippy::ptr_arg, reason = "serde passes the field as it is declared")]
-fn log_file<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+fn log_file<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     match path.to_str() {
         Some(text) => serializer.serialize_str(&text.replace('%', "%%")),
         None => Err(serde::ser::Error::custom("a log file's path is not UTF-8")),

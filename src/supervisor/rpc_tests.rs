@@ -280,9 +280,10 @@ fn the_daemon_keeps_nothing_of_the_callers() {
     };
     let home = home.start();
     let pid = home.daemon.pid().unwrap();
-    let open: Vec<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
+    let open: Vec<String> = fs::list(Path::new(&format!("/proc/{pid}/fd")))
         .unwrap()
-        .filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok())
+        .iter()
+        .filter_map(|path| std::fs::read_link(path).ok())
         .map(|target| target.display().to_string())
         .collect();
     for end in 0..3 {

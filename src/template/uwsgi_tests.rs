@@ -68,10 +68,8 @@ struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = kill(
-            Pid::from_raw(self.child.id().cast_signed()),
-            Signal::SIGTERM,
-        );
+        // The workers notice that their master is gone, and end.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -107,15 +105,17 @@ impl Running {
         Self { dir, socket, child }
     }
 
-    /// As a deploy waits: while there is no answer yet, the application loads.
+    /// As a deploy waits: while there is no answer yet, the application loads. Then until the master has started its last
+    /// worker: a signal before that may wait for the mercy's end.
     fn wait(&self) -> Result<(), HttpError> {
         let deadline = Instant::now() + WAIT;
         loop {
             match ping(&self.socket, WAIT) {
-                Err(error) if error.may_be_starting() && Instant::now() < deadline => {
-                    thread::sleep(Duration::from_millis(20));
+                Ok(()) if self.log().contains("spawned uWSGI worker 2") => return Ok(()),
+                Err(error) if !error.may_be_starting() || Instant::now() > deadline => {
+                    return Err(error);
                 }
-                other => return other,
+                _ => thread::sleep(Duration::from_millis(20)),
             }
         }
     }

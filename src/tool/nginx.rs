@@ -51,7 +51,7 @@ pub fn check(nginx: &Path, conf: &Path) -> Result<(), NginxError> {
                 complaint,
                 error: Box::new(error),
             }),
-            None => Err(NginxError::Failed(error)),
+            None => Err(NginxError::Failed(Box::new(error))),
         },
     }
 }
@@ -113,7 +113,7 @@ pub enum NginxError {
     },
     /// It failed without saying what is wrong.
     #[error("nginx cannot test its configuration")]
-    Failed(#[source] CommandError),
+    Failed(#[source] Box<CommandError>),
 }
 
 impl Hint for NginxError {
@@ -131,8 +131,7 @@ impl Hint for NginxError {
     fn tool_output(&self) -> &[String] {
         match self {
             Self::Missing => &[],
-            Self::Invalid { error, .. } => error.tool_output(),
-            Self::Failed(error) => error.tool_output(),
+            Self::Invalid { error, .. } | Self::Failed(error) => error.tool_output(),
         }
     }
 }

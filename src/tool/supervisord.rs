@@ -21,6 +21,8 @@ use crate::base::words::span;
 
 /// How often a condition is looked at while waiting.
 const POLL: Duration = Duration::from_millis(20);
+/// The longest that connecting to its socket may take; its queue is long, so this is only for a stuck one.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How many of the last lines of its output an error carries.
 const TAIL_LINES: usize = 30;
 
@@ -54,13 +56,14 @@ impl Daemon {
         self.pid_file.with_extension("out")
     }
 
-    /// Starts it and waits until its socket answers, at most `timeout`. One that already answers is left alone.
+    /// Starts it and waits until its socket answers and its pid file is there, at most `timeout`. One that already runs is
+    /// left alone.
     ///
     /// # Streams
     /// Input is empty; both outputs go to `supervisord.out` beside the pid file. Nothing of the caller's stays open in the
     /// daemon: not the pipes of a git hook (git would wait for it), nor a lock.
     pub fn start(&self, timeout: Duration) -> Result<(), SupervisordError> {
-        if socket::unix(&self.socket, timeout).is_ok() {
+        if self.is_up() {
             return Ok(());
         }
         let program = super::find_program("supervisord").ok_or(SupervisordError::Missing)?;
@@ -84,7 +87,7 @@ impl Daemon {
             .spawn()
             .map_err(SupervisordError::Start)?;
         loop {
-            if socket::unix(&self.socket, timeout).is_ok() {
+            if self.is_up() {
                 // Its first process ends as soon as the daemon is on its own.
                 let _ = child.wait();
                 return Ok(());
@@ -97,6 +100,11 @@ impl Daemon {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// It listens before it goes into the background, and writes its pid after that (supervisor/supervisord.py, `run`).
+    fn is_up(&self) -> bool {
+        socket::unix(&self.socket, CONNECT_TIMEOUT).is_ok() && self.pid().is_some()
     }
 
     fn not_up(&self, timeout: Duration) -> SupervisordError {
