@@ -368,6 +368,7 @@ fn note_django(
         record.django = Some(DjangoFacts {
             version,
             static_at_start: said.static_at_start,
+            static_url: said.static_url.as_deref().and_then(render::local_url),
         });
     })
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use crate::base::fs::{self, FsError};
 use crate::base::names::ReleaseId;
+use crate::release::assets;
 use crate::release::cache::{self, Shelf};
 use crate::release::process::parse_program;
 use crate::release::record::Record;
 use crate::release::store;
-use crate::release::{assets, layout::ReleaseDir};
-use crate::stage::Context;
 use crate::stage::discard::{self, Served};
+use crate::stage::{Context, commit};
 
 /// Cache entries kept on each shelf besides those a release uses: for going back and forth between branches.
 const SPARE_ENTRIES: usize = 3;
@@ -30,9 +30,9 @@ pub fn run(ctx: &Context<'_>) {
         }
     };
     let pruned = caches(ctx, &kept).and_then(|()| logs(ctx)).and_then(|()| {
-        let dirs: Vec<ReleaseDir> = kept
+        let dirs: Vec<assets::Served> = kept
             .iter()
-            .map(|record| ctx.home.release(record.release))
+            .map(|record| commit::served(&ctx.home.release(record.release), record))
             .collect();
         assets::prune(ctx.home, &dirs, ctx.host.now_unix()).map(|_| ())
     });

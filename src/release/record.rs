@@ -116,6 +116,9 @@ pub struct DjangoFacts {
     pub version: String,
     /// The web process reads the collected static files when it starts, so they must be there before.
     pub static_at_start: bool,
+    /// The path of STATIC_URL, where it is of this site.
+    #[serde(default)]
+    pub static_url: Option<UrlPath>,
 }
 
 /// A migration that a deploy applied.

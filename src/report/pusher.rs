@@ -296,8 +296,8 @@ mod tests {
         );
     }
 
-    #[test]
-    fn stages_side_by_side_are_shown_in_the_order_of_the_path() {
+    /// What a client with this style gets for these events.
+    fn shown(style: Style, events: &[Event]) -> String {
         #[derive(Clone, Default)]
         struct Page(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
         impl Write for Page {
@@ -310,21 +310,54 @@ mod tests {
             }
         }
         let page = Page::default();
-        let mut pusher = Pusher::new(page.clone(), Style::Piped);
-        let end = |stage| Event::Ended {
+        let mut pusher = Pusher::new(page.clone(), style);
+        for event in events {
+            pusher.take(event);
+        }
+        pusher.flush();
+        let bytes = page.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn started(stage: Stage) -> Event {
+        Event::Started { stage }
+    }
+
+    fn ended(stage: Stage) -> Event {
+        Event::Ended {
             stage,
             outcome: Outcome::done("x"),
             elapsed: Duration::ZERO,
-        };
-        for stage in [Stage::Frontend, Stage::Python] {
-            pusher.take(&Event::Started { stage });
         }
-        pusher.take(&end(Stage::Python));
-        pusher.take(&end(Stage::Frontend));
-        pusher.flush();
-        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    }
+
+    #[test]
+    fn stages_side_by_side_are_shown_in_the_order_of_the_path() {
+        let (one, other) = (Stage::Frontend, Stage::Python);
+        let events = [started(one), started(other), ended(other), ended(one)];
+        let text = shown(Style::Piped, &events);
         let names: Vec<&str> = text.split_whitespace().step_by(3).collect();
         assert_eq!(names, ["frontend", "python"]);
+    }
+
+    #[test]
+    fn a_terminal_has_the_running_stage_rewritten_and_a_pipe_each_line_once() {
+        let line = Event::Line {
+            stage: Stage::Python,
+            text: "Collecting django".into(),
+        };
+        let note = Event::Note {
+            message: "by the way".into(),
+        };
+        let events = [started(Stage::Python), line, note, ended(Stage::Python)];
+        let end = "  python    x                                                 0.00s\n";
+        assert_eq!(shown(Style::Piped, &events), format!("  by the way\n{end}"));
+        assert_eq!(
+            shown(Style::Terminal, &events),
+            format!(
+                "  python    …\r\u{1b}[K  python    Collecting django\r\u{1b}[K  by the way\n{end}"
+            )
+        );
     }
 
     #[test]

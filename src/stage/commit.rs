@@ -55,8 +55,8 @@ pub fn run(
     let running = ctx.events.start(Stage::Live);
     let previous = store::live(ctx.home)?;
     // Before the switch: a page of this release must find its chunks also after the next one.
-    assets::keep(ctx.home, release)?;
-    store::update(release, |record| record.live_at = Some(ctx.host.now_unix()))?;
+    let record = store::update(release, |record| record.live_at = Some(ctx.host.now_unix()))?;
+    assets::keep(ctx.home, &served(release, &record))?;
     point_at(ctx, release.id())?;
     fs::remove_file(&ctx.home.next_programs())?;
     store::update(release, |record| record.state = State::Live)?;
@@ -72,6 +72,15 @@ pub fn run(
     let nginx = if site_changed { ", nginx reloaded" } else { "" };
     running.end(Outcome::done(format!("release {}{nginx}", release.id())));
     Ok(previous)
+}
+
+/// The release's files as visitors see them.
+pub fn served(release: &ReleaseDir, record: &Record) -> assets::Served {
+    let static_url = record
+        .django
+        .as_ref()
+        .and_then(|django| django.static_url.as_ref());
+    assets::Served::of(release, static_url)
 }
 
 /// Makes the release that was live before live again, or none.

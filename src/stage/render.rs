@@ -343,7 +343,7 @@ fn backend_paths(
 }
 
 /// A URL of this site (`/static/`, `static/`), not of a CDN.
-fn local_url(url: &str) -> Option<UrlPath> {
+pub fn local_url(url: &str) -> Option<UrlPath> {
     if url.contains("://") || url.starts_with("//") || url.is_empty() {
         return None;
     }
