@@ -3,7 +3,7 @@
 //! In a push, `prepare` runs in pre-receive (a failure rejects the push) and `go_live` in post-receive (git has moved the
 //! ref). Everywhere else both run in one go. The screen a newcomer reads first.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
@@ -371,9 +371,4 @@ fn note_django(
             static_url: said.static_url.as_deref().and_then(render::local_url),
         });
     })
-}
-
-/// A moment, from milliseconds since 1970.
-pub fn moment(ms: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(ms)
 }

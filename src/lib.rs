@@ -5,7 +5,7 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (deploy, rollback, recover, prune) → stage → report, release, supervisor, template → event → config →
+//! cli → recipes (deploy, handover, rollback, recover, prune) → stage → report, release, supervisor, template → event → config →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod base;
@@ -14,6 +14,7 @@ pub mod config;
 pub mod deploy;
 pub mod event;
 pub mod git;
+pub mod handover;
 pub mod prune;
 pub mod recover;
 pub mod release;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::base::host::Host;
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
-use crate::event::Event;
 use crate::git::Repo;
-use crate::release::lock::{self, Holder};
+use crate::handover;
+use crate::release::lock::Holder;
 use crate::release::store;
 use crate::report::json::JsonLines;
 use crate::report::log::DeployLog;
@@ -48,17 +48,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         format!("deploy of {}", commit.id.short()),
         user::name(),
     );
-    let _lock = lock::acquire(
-        ctx.home,
-        host,
-        &holder,
-        Duration::from_secs(args.wait),
-        &mut |holder| {
-            ctx.events.emit(&Event::Waiting {
-                holder: holder.to_owned(),
-            });
-        },
-    )?;
+    let _lock = handover::lock(&ctx, &holder, Duration::from_secs(args.wait))?;
     let id = store::next_number(ctx.home)?;
     session
         .events

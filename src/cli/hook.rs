@@ -4,37 +4,29 @@
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
-
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 use super::session::Session;
 use super::{Ended, exit_code, plan as plan_command};
-use crate::base::ancestor::{self, Ancestor};
 use crate::base::flock::FileLock;
-use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::{ObjectId, ReleaseId};
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
-use crate::event::Event;
 use crate::git::{RefChange, Repo};
-use crate::release::lock::{self, Holder, LockError};
+use crate::handover;
+use crate::release::lock::Holder;
 use crate::release::store;
 use crate::report::log::DeployLog;
 use crate::report::pusher::{Pusher, Style};
 use crate::stage::Context;
-use crate::stage::discard::{self, Served};
 use crate::stage::plan::{self, Wishes};
 use crate::stage::push::{self, PushOptions};
 use crate::stage::refs::{self, Change};
 
 /// How long a push waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
-/// How long git may take between pre-receive's end and post-receive's start.
-const HAND_OVER: Duration = Duration::from_secs(120);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -50,17 +42,6 @@ pub(super) struct Args {
 enum Hook {
     PreReceive,
     PostReceive,
-}
-
-/// A release that pre-receive prepared, for post-receive: `run/pending.json`.
-#[derive(Debug, Serialize, Deserialize)]
-struct Pending {
-    release: ReleaseId,
-    commit: ObjectId,
-    /// git's process, which runs both hooks. When it is gone, nobody will make the release live.
-    git: Option<Ancestor>,
-    /// When the push began, in milliseconds since 1970.
-    begun_ms: u64,
 }
 
 /// The push came too late.
@@ -157,20 +138,7 @@ impl Push<'_> {
         let id = self.begin(ctx)?;
         let request = Self::request(repo, change, options)?;
         deploy::prepare(ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
-        let pending = Pending {
-            release: id,
-            commit: change.commit.clone(),
-            git: ancestor::git(),
-            begun_ms: u64::try_from(
-                self.begun
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default()
-                    .as_millis(),
-            )
-            .unwrap_or_default(),
-        };
-        let text = serde_json::to_vec(&pending).unwrap_or_default();
-        fs::write(&ctx.home.pending(), &text, fs::PUBLIC)?;
+        handover::leave(ctx, id, &change.commit, self.begun)?;
         Ok(())
     }
 
@@ -181,21 +149,21 @@ impl Push<'_> {
         change: &Change,
         options: PushOptions,
     ) -> Result<(), Ended> {
-        let lock = self.lock(ctx, change, PATIENCE)?;
-        let prepared = read_pending(ctx).filter(|pending| pending.commit == change.commit);
+        let lock = handover::lock_as_it_is(ctx, &self.holder(change), PATIENCE)?;
+        let prepared = handover::waiting(ctx).filter(|pending| pending.commit == change.commit);
         if let Some(pending) = prepared {
             self.log(ctx, pending.release)?;
-            let done = deploy::go_live(
-                ctx,
-                pending.release,
-                Goer::New,
-                deploy::moment(pending.begun_ms),
-            );
-            fs::remove_file(&ctx.home.pending())?;
+            let done = deploy::go_live(ctx, pending.release, Goer::New, pending.begun());
+            handover::done(ctx)?;
             return done.map_err(|_| Self::put_ref_back(ctx, repo, change));
         }
         drop(lock);
-        let _lock = self.lock_for_live(ctx, change)?;
+        if options.plan {
+            let shown = self.show_plan(ctx, repo, change, options);
+            Self::put_ref_back(ctx, repo, change);
+            return shown;
+        }
+        let _lock = handover::lock(ctx, &self.holder(change), PATIENCE)?;
         let id = self.begin(ctx)?;
         let request = Self::request(repo, change, options)?;
         deploy::prepare(ctx, repo, &request, id)
@@ -230,61 +198,30 @@ impl Push<'_> {
         Ok(())
     }
 
-    fn lock(
-        &self,
-        ctx: &Context<'_>,
-        change: &Change,
-        patience: Duration,
-    ) -> Result<FileLock, LockError> {
-        let holder = Holder::new(
+    fn holder(&self, change: &Change) -> Holder {
+        Holder::new(
             self.host,
             format!("deploy of {}", change.commit.short()),
             user::name(),
-        );
-        lock::acquire(ctx.home, self.host, &holder, patience, &mut |holder| {
-            ctx.events.emit(&Event::Waiting {
-                holder: holder.to_owned(),
-            });
-        })
+        )
     }
 
-    /// The lock, with no prepared release of another push waiting for its post-receive.
-    fn lock_for_live(&self, ctx: &Context<'_>, change: &Change) -> Result<FileLock, Ended> {
-        let deadline = Instant::now() + HAND_OVER;
-        loop {
-            let lock = self.lock(ctx, change, PATIENCE)?;
-            let Some(pending) = read_pending(ctx) else {
-                return Ok(lock);
-            };
-            let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
-            if abandoned || Instant::now() > deadline {
-                discard::run(ctx, pending.release, Served::No)?;
-                return Ok(lock);
-            }
-            drop(lock);
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// [`Push::lock_for_live`], for a ref that is still where this push found it.
+    /// The lock, for a ref that is still where this push found it.
     fn lock_for_deploy(
         &self,
         ctx: &Context<'_>,
         repo: &Repo,
         change: &Change,
     ) -> Result<FileLock, Ended> {
-        let lock = self.lock_for_live(ctx, change)?;
+        let lock = handover::lock(ctx, &self.holder(change), PATIENCE)?;
         let now = repo
             .ref_target(&change.update.name)?
             .unwrap_or_else(ObjectId::zero);
         if now == change.update.old {
             Ok(lock)
         } else {
-            Err(HookError::Overtaken {
-                branch: change.branch.to_string(),
-                now: now.short().to_owned(),
-            }
-            .into())
+            let (branch, now) = (change.branch.to_string(), now.short().to_owned());
+            Err(HookError::Overtaken { branch, now }.into())
         }
     }
 
@@ -346,9 +283,4 @@ impl Push<'_> {
             self.session.events.note(format!("hint: {hint}"));
         }
     }
-}
-
-fn read_pending(ctx: &Context<'_>) -> Option<Pending> {
-    let text = fs::read_if_exists(&ctx.home.pending()).ok()??;
-    serde_json::from_str(&text).ok()
 }

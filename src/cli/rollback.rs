@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::base::host::Host;
 use crate::base::names::ReleaseId;
 use crate::base::user;
-use crate::event::Event;
-use crate::release::lock::{self, Holder};
+use crate::handover;
+use crate::release::lock::Holder;
 use crate::report::log::DeployLog;
 use crate::rollback;
 
@@ -27,17 +27,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let ctx = session.context(host);
     deploy::show_progress(&session, globals);
     let holder = Holder::new(host, "rollback", user::name());
-    let _lock = lock::acquire(
-        ctx.home,
-        host,
-        &holder,
-        Duration::from_secs(600),
-        &mut |holder| {
-            ctx.events.emit(&Event::Waiting {
-                holder: holder.to_owned(),
-            });
-        },
-    )?;
+    let _lock = handover::lock(&ctx, &holder, Duration::from_secs(600))?;
     let target = rollback::target(&ctx, args.release, args.keep_database)?;
     session.events.add(Box::new(DeployLog::open(
         &ctx.home.deploy_log(target.release),
