@@ -21,6 +21,7 @@ use crate::base::user;
 use crate::deploy::{self, Goer, Request};
 use crate::event::Event;
 use crate::git::{RefChange, Repo};
+use crate::release::layout::Home;
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::store;
 use crate::report::log::DeployLog;
@@ -181,7 +182,7 @@ impl Push<'_> {
         options: PushOptions,
     ) -> Result<(), Ended> {
         let lock = self.lock(ctx, change, PATIENCE)?;
-        let prepared = read_pending(ctx).filter(|pending| pending.commit == change.commit);
+        let prepared = read_pending(ctx.home).filter(|pending| pending.commit == change.commit);
         if let Some(pending) = prepared {
             self.log(ctx, pending.release)?;
             let done = deploy::go_live(
@@ -257,7 +258,7 @@ impl Push<'_> {
         let deadline = Instant::now() + HAND_OVER;
         loop {
             let lock = self.lock(ctx, change, PATIENCE)?;
-            let Some(pending) = read_pending(ctx) else {
+            let Some(pending) = read_pending(ctx.home) else {
                 return Ok(lock);
             };
             let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
@@ -352,7 +353,13 @@ impl Push<'_> {
     }
 }
 
-fn read_pending(ctx: &Context<'_>) -> Option<Pending> {
-    let text = fs::read_if_exists(&ctx.home.pending()).ok()??;
+fn read_pending(home: &Home) -> Option<Pending> {
+    let text = fs::read_if_exists(&home.pending()).ok()??;
     serde_json::from_str(&text).ok()
+}
+
+/// The release between the two hooks of a push that is still alive: nobody holds the lock, and the deploy goes on.
+pub(super) fn handing_over(home: &Home) -> Option<ReleaseId> {
+    let pending = read_pending(home)?;
+    pending.git?.is_alive().then_some(pending.release)
 }
