@@ -15,9 +15,21 @@ use crate::report::pusher::{Pusher, Style};
 use crate::stage::plan::Wishes;
 
 use super::session::Session;
-use super::{Ended, Globals, exit_code, output};
+use super::{Ended, Globals, exit_code, head, output};
+
+/// How long a deploy waits for the one before it, in seconds.
+const PATIENCE: u64 = 3600;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Walks the same path as a push: prepares a release beside the live one, proves that it works, goes live by one rename.
+What fails is undone, and the live release stays. What did not change is not built again.
+
+Examples:
+  landfall deploy                   the branch that deploys, again: a retry, or a new environment
+  landfall deploy v1.4              a tag that was pushed
+  landfall deploy --rebuild         as if nothing had been built before
+  landfall deploy --json            each event as a line of JSON, the last is `finished` or `failed`")]
 pub(super) struct Args {
     /// A branch, a tag or a commit that was pushed here [default: the branch that deploys].
     revision: Option<String>,
@@ -28,8 +40,20 @@ pub(super) struct Args {
     #[arg(long)]
     skip_gate: bool,
     /// How long to wait for a deploy that runs, in seconds.
-    #[arg(long, default_value_t = 3600, value_name = "SECONDS")]
+    #[arg(long, default_value_t = PATIENCE, value_name = "SECONDS")]
     wait: u64,
+}
+
+impl Args {
+    /// A plain deploy of `revision`.
+    pub(super) fn of(revision: String) -> Self {
+        Self {
+            revision: Some(revision),
+            rebuild: false,
+            skip_gate: false,
+            wait: PATIENCE,
+        }
+    }
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
@@ -37,11 +61,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let ctx = session.context(host);
     show_progress(&session, globals);
     let repo = Repo::open(&session.home.repository())?;
-    let revision = args
-        .revision
-        .clone()
-        .unwrap_or_else(|| session.app.branch.to_string());
-    let commit = repo.commit(&repo.resolve(&revision)?)?;
+    let (commit, revision) = head::resolve(&session, &repo, args.revision.as_deref())?;
     let begun = host.now();
     let holder = Holder::new(
         host,

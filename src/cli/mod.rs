@@ -3,11 +3,17 @@
 mod app;
 mod demo;
 mod deploy;
+mod env;
 mod exec;
 mod exit_code;
+mod head;
 mod hook;
+mod log;
+mod logs;
 mod output;
 mod plan;
+mod processes;
+mod ps;
 mod releases;
 mod rollback;
 mod session;
@@ -61,11 +67,20 @@ enum Command {
     /// Go back to an earlier release.
     Rollback(rollback::Args),
     /// Show what is live.
-    Status,
+    Status(status::Args),
     /// List the releases.
     Releases,
     /// A whole server in a temporary directory, real pushes to it, and a URL to open.
     Demo(demo::Args),
+    /// Show what runs: supervisor's own truth.
+    Ps(ps::Args),
+    /// Show the log of a deploy.
+    Log(log::Args),
+    /// Show the logs of the app's processes and servers.
+    Logs(logs::Args),
+    /// Show and change the app's environment.
+    #[command(subcommand)]
+    Env(env::Command),
     /// What the installed git hooks call.
     #[command(hide = true)]
     Hook(hook::Args),
@@ -102,9 +117,13 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Plan(args) => plan::run(host, globals, &args),
         Command::Deploy(args) => deploy::run(host, globals, &args),
         Command::Rollback(args) => rollback::run(host, globals, &args),
-        Command::Status => status::run(host, globals),
+        Command::Status(args) => status::run(host, globals, &args),
         Command::Releases => releases::run(host, globals),
         Command::Demo(args) => demo::run(host, &args),
+        Command::Ps(args) => ps::run(host, globals, &args),
+        Command::Log(args) => log::run(host, globals, &args),
+        Command::Logs(args) => logs::run(host, globals, &args),
+        Command::Env(command) => env::run(host, globals, &command),
         Command::Hook(args) => hook::run(host, &args),
         Command::Exec(args) => exec::run(host, &args),
     }

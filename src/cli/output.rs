@@ -14,6 +14,16 @@ pub(super) fn line(text: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout().lock(), "{}", text.as_ref());
 }
 
+/// A line of data, for those who print until nobody reads any more: false then.
+pub(super) fn try_line(text: impl AsRef<str>) -> bool {
+    writeln!(std::io::stdout().lock(), "{}", text.as_ref()).is_ok()
+}
+
+/// [`try_line`] of a value as JSON.
+pub(super) fn json_line(value: &impl Serialize) -> bool {
+    try_line(serde_json::to_string(value).unwrap_or_else(|_| "null".into()))
+}
+
 /// Text as it is, data.
 pub(super) fn text(text: impl AsRef<str>) {
     let _ = std::io::stdout().lock().write_all(text.as_ref().as_bytes());

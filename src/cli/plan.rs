@@ -6,9 +6,16 @@ use crate::git::Repo;
 use crate::stage::plan::{self, Plan, Step, Wishes};
 
 use super::session::Session;
-use super::{Ended, Globals, output};
+use super::{Ended, Globals, head, output};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+`git push -o plan` shows the same for a commit that is not pushed yet, and pushes nothing.
+
+Examples:
+  landfall plan                 the branch that deploys
+  landfall plan feature-x       another branch that was pushed
+  landfall plan HEAD~1 --json")]
 pub(super) struct Args {
     /// A branch, a tag or a commit that was pushed here [default: the branch that deploys].
     revision: Option<String>,
@@ -21,11 +28,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let session = Session::open(host, globals)?;
     let ctx = session.context(host);
     let repo = Repo::open(&session.home.repository())?;
-    let revision = args
-        .revision
-        .clone()
-        .unwrap_or_else(|| session.app.branch.to_string());
-    let commit = repo.commit(&repo.resolve(&revision)?)?;
+    let (commit, revision) = head::resolve(&session, &repo, args.revision.as_deref())?;
     let plan = plan::run(
         &ctx,
         &repo,

@@ -1,7 +1,9 @@
 //! Finds the app a command is about, and opens what it needs of it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::base::flock::FileLock;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind, Report};
 use crate::base::host::Host;
@@ -12,10 +14,14 @@ use crate::base::words::list;
 use crate::config::env_file::EnvFile;
 use crate::config::server::{self, AppSettings};
 use crate::release::layout::Home;
+use crate::release::lock::{self, Holder, LockError};
 use crate::report::events::Events;
 use crate::stage::Context;
 
-use super::{Ended, Globals};
+use super::{Ended, Globals, output};
+
+/// How long a command waits for a deploy that runs.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// The app could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +94,16 @@ impl Session {
             env: &self.env,
             events: &self.events,
         }
+    }
+}
+
+impl Session {
+    /// The app's lock, for changes that take no time; says for whom it waits.
+    pub(super) fn lock(&self, host: &Host, what: &str) -> Result<FileLock, LockError> {
+        let holder = Holder::new(host, what, user::name());
+        lock::acquire(&self.home, host, &holder, PATIENCE, &mut |holder| {
+            output::say(format!("waiting for {holder}"));
+        })
     }
 }
 

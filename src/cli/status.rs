@@ -1,108 +1,122 @@
 //! `landfall status`: what is live.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::base::host::{Host, rfc3339};
+use crate::base::names::{ObjectId, ReleaseId};
 use crate::base::words::span;
-use crate::release::{lock, process::Processes, store};
+use crate::release::record::Record;
+use crate::release::{lock, store};
 
+use super::processes::{Role, Row, Table};
 use super::session::Session;
 use super::{Ended, Globals, output};
 
-#[derive(Serialize)]
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit code 0 whatever it shows; `landfall ps` fails where a process does not run.
+
+Examples:
+  landfall status
+  landfall --app staging status --json | jq -r .commit")]
+pub(super) struct Args {}
+
+#[derive(Debug, Serialize)]
 struct Status {
     app: String,
     url: String,
-    release: Option<u32>,
-    commit: Option<String>,
+    branch: String,
+    release: Option<ReleaseId>,
+    commit: Option<ObjectId>,
     subject: Option<String>,
     live_since: Option<String>,
     deployed_by: Option<String>,
+    /// What holds the app's lock now: a deploy, a rollback.
     running: Option<String>,
-    processes: Vec<ProcessStatus>,
+    processes: Vec<Row>,
 }
 
-#[derive(Serialize)]
-struct ProcessStatus {
-    name: String,
-    state: String,
-    pid: Option<u32>,
-}
-
-pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
+pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), Ended> {
     let session = Session::open(host, globals)?;
-    let ctx = session.context(host);
     let live = store::live_record(&session.home)?;
-    let programs = ctx.supervisor().processes().unwrap_or_default();
-    let mut processes = Vec::new();
-    if let Some(live) = &live
-        && let Ok(known) = Processes::read(&session.home.release(live.release))
-    {
-        for name in known.processes.keys() {
-            let program = programs
-                .iter()
-                .find(|program| program.name == known.program(name.as_str(), live.release));
-            processes.push(ProcessStatus {
-                name: name.to_string(),
-                state: program.map_or_else(
-                    || "not running".into(),
-                    |program| format!("{:?}", program.state).to_lowercase(),
-                ),
-                pid: program.and_then(|program| program.pid),
-            });
-        }
-    }
+    let table = Table::read(&session.context(host))?;
+    let trouble = table.check().err();
     let status = Status {
         app: session.app.name.to_string(),
         url: session.app.url(),
-        release: live.as_ref().map(|live| live.release.0),
-        commit: live.as_ref().map(|live| live.commit.to_string()),
+        branch: session.app.branch.to_string(),
+        release: live.as_ref().map(|live| live.release),
+        commit: live.as_ref().map(|live| live.commit.clone()),
         subject: live.as_ref().map(|live| live.subject.clone()),
         live_since: live.as_ref().and_then(|live| live.live_at).map(rfc3339),
         deployed_by: live.as_ref().map(|live| live.who.clone()),
         running: lock::holder(&session.home, host)?,
-        processes,
+        processes: table
+            .rows
+            .into_iter()
+            .filter(|row| row.role != Role::Old)
+            .collect(),
     };
     if globals.json {
         output::json(&status);
         return Ok(());
     }
-    match &live {
-        None => output::line(format!(
-            "{} · nothing is deployed yet · {}",
-            status.app, status.url
-        )),
-        Some(live) => {
-            let age = live
-                .live_at
-                .map(|at| {
-                    span(std::time::Duration::from_secs(
-                        host.now_unix().saturating_sub(at),
-                    ))
-                })
-                .unwrap_or_default();
-            output::line(format!(
-                "{} · release {} · {} \"{}\"",
-                status.app,
-                live.release,
-                live.commit.short(),
-                live.subject
-            ));
-            output::line(format!(
-                "{} · live for {age} · deployed by {}",
-                status.url, live.who
-            ));
-        }
+    for line in lines(&status, live.as_ref(), host.now_unix()) {
+        output::line(line);
     }
+    if let Some(trouble) = trouble {
+        output::say(format!("warning: {trouble}"));
+    }
+    Ok(())
+}
+
+/// The status for people.
+fn lines(status: &Status, live: Option<&Record>, now: u64) -> Vec<String> {
+    let mut lines = match live {
+        None => vec![
+            format!("{} · nothing is deployed yet", status.app),
+            format!("{} · git push deploys `{}`", status.url, status.branch),
+        ],
+        Some(live) => {
+            let age = live.live_at.map_or_else(String::new, |at| {
+                let age = span(Duration::from_secs(now.saturating_sub(at)));
+                format!("live for {age} · ")
+            });
+            vec![
+                format!(
+                    "{} · release {} · {} \"{}\"",
+                    status.app,
+                    live.release,
+                    live.commit.short(),
+                    live.subject
+                ),
+                format!("{} · {age}deployed by {}", status.url, live.who),
+            ]
+        }
+    };
     for process in &status.processes {
         let pid = process
             .pid
             .map(|pid| format!(" (pid {pid})"))
             .unwrap_or_default();
-        output::line(format!("  {:<12} {}{pid}", process.name, process.state));
+        let role = match (process.role, process.release) {
+            (Role::Next | Role::Draining, Some(release)) => {
+                format!(", {} (release {release})", process.role.word())
+            }
+            _ => String::new(),
+        };
+        lines.push(format!(
+            "  {:<12} {}{pid}{role}",
+            process.process, process.state
+        ));
     }
-    if let Some(running) = &status.running {
-        output::line(format!("now: {running}"));
-    }
-    Ok(())
+    lines.extend(
+        status
+            .running
+            .as_ref()
+            .map(|running| format!("now: {running}")),
+    );
+    lines
 }

@@ -1,0 +1,121 @@
+//! What the kernel says of running processes: /proc, read once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use nix::unistd::{SysconfVar, sysconf};
+
+use super::fs;
+
+/// The processes there were at one moment.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    processes: BTreeMap<u32, Entry>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    parent: u32,
+    resident_pages: u64,
+}
+
+impl Snapshot {
+    /// Reads /proc. A process that ends meanwhile, or may not be looked at, is left out.
+    pub fn take() -> Self {
+        let mut processes = BTreeMap::new();
+        for path in fs::list(Path::new("/proc")).unwrap_or_default() {
+            let pid = path
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok());
+            if let Some(pid) = pid
+                && let Ok(bytes) = fs::read_bytes(&path.join("stat"))
+                && let Some(entry) = parse(&String::from_utf8_lossy(&bytes))
+            {
+                processes.insert(pid, entry);
+            }
+        }
+        Self { processes }
+    }
+
+    /// The resident memory of a process and of all it started, in bytes; pages they share count for each. `None` where
+    /// there is no such process.
+    pub fn memory(&self, pid: u32) -> Option<u64> {
+        self.processes.get(&pid)?;
+        let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+        let page = page.and_then(|page| u64::try_from(page).ok())?;
+        Some(self.pages(pid) * page)
+    }
+
+    fn pages(&self, pid: u32) -> u64 {
+        let (mut pages, mut seen) = (0, std::collections::BTreeSet::new());
+        let mut waiting = vec![pid];
+        while let Some(pid) = waiting.pop() {
+            // A pid can be given away again while /proc is read; a loop of parents must not hold us.
+            if !seen.insert(pid) {
+                continue;
+            }
+            pages += self
+                .processes
+                .get(&pid)
+                .map_or(0, |entry| entry.resident_pages);
+            let children = self
+                .processes
+                .iter()
+                .filter(|(_, entry)| entry.parent == pid);
+            waiting.extend(children.map(|(child, _)| *child));
+        }
+        pages
+    }
+}
+
+/// The fields of proc(5)'s `/proc/PID/stat`: the name in brackets may hold anything, so they are counted from its end.
+fn parse(stat: &str) -> Option<Entry> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    Some(Entry {
+        parent: fields.get(1)?.parse().ok()?,
+        resident_pages: fields.get(21)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_whatever_the_name() {
+        let stat =
+            "42 (a) b (c) S 7 42 42 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 100 4096 55 1844 0";
+        let entry = Entry {
+            parent: 7,
+            resident_pages: 55,
+        };
+        assert_eq!(parse(stat), Some(entry));
+        assert_eq!(parse("42 (a"), None);
+    }
+
+    #[test]
+    fn children_count_and_loops_end() {
+        let entry = |parent, resident_pages| Entry {
+            parent,
+            resident_pages,
+        };
+        let snapshot = Snapshot {
+            processes: BTreeMap::from([
+                (1, entry(0, 1)),
+                (2, entry(1, 10)),
+                (3, entry(2, 100)),
+                (8, entry(9, 5)),
+                (9, entry(8, 5)),
+            ]),
+        };
+        assert_eq!((snapshot.pages(2), snapshot.pages(8)), (110, 10));
+        assert_eq!(snapshot.memory(7), None);
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        let memory = Snapshot::take().memory(std::process::id());
+        assert!(memory.is_some_and(|memory| memory > 100_000), "{memory:?}");
+    }
+}
