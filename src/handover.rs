@@ -15,6 +15,7 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::{ObjectId, ReleaseId};
 use crate::event::Event;
+use crate::release::layout::Home;
 use crate::release::lock::{self, Holder, LockError};
 use crate::stage::Context;
 use crate::stage::discard::{self, DiscardError, Served};
@@ -89,9 +90,15 @@ pub fn leave(
 }
 
 /// The prepared release that waits, if any.
-pub fn waiting(ctx: &Context<'_>) -> Option<Pending> {
-    let text = fs::read_if_exists(&ctx.home.pending()).ok()??;
+pub fn waiting(home: &Home) -> Option<Pending> {
+    let text = fs::read_if_exists(&home.pending()).ok()??;
     serde_json::from_str(&text).ok()
+}
+
+/// The release between the two hooks of a push that is still alive: nobody holds the lock, and the deploy goes on.
+pub fn under_way(home: &Home) -> Option<ReleaseId> {
+    let pending = waiting(home)?;
+    pending.git?.is_alive().then_some(pending.release)
 }
 
 /// The prepared release has been dealt with.
@@ -109,7 +116,7 @@ pub fn lock(
     let deadline = Instant::now() + PATIENCE;
     loop {
         let lock = lock_as_it_is(ctx, holder, patience)?;
-        let Some(pending) = waiting(ctx) else {
+        let Some(pending) = waiting(ctx.home) else {
             return Ok(lock);
         };
         let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());

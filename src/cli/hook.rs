@@ -15,13 +15,8 @@ use crate::base::names::{ObjectId, ReleaseId};
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
 use crate::git::{RefChange, Repo};
-<<<<<<< HEAD
 use crate::handover;
 use crate::release::lock::Holder;
-=======
-use crate::release::layout::Home;
-use crate::release::lock::{self, Holder, LockError};
->>>>>>> part-e
 use crate::release::store;
 use crate::report::log::DeployLog;
 use crate::report::pusher::{Pusher, Style};
@@ -154,13 +149,9 @@ impl Push<'_> {
         change: &Change,
         options: PushOptions,
     ) -> Result<(), Ended> {
-<<<<<<< HEAD
         let lock = handover::lock_as_it_is(ctx, &self.holder(change), PATIENCE)?;
-        let prepared = handover::waiting(ctx).filter(|pending| pending.commit == change.commit);
-=======
-        let lock = self.lock(ctx, change, PATIENCE)?;
-        let prepared = read_pending(ctx.home).filter(|pending| pending.commit == change.commit);
->>>>>>> part-e
+        let prepared =
+            handover::waiting(ctx.home).filter(|pending| pending.commit == change.commit);
         if let Some(pending) = prepared {
             self.log(ctx, pending.release)?;
             let done = deploy::go_live(ctx, pending.release, Goer::New, pending.begun());
@@ -216,29 +207,7 @@ impl Push<'_> {
         )
     }
 
-<<<<<<< HEAD
     /// The lock, for a ref that is still where this push found it.
-=======
-    /// The lock, with no prepared release of another push waiting for its post-receive.
-    fn lock_for_live(&self, ctx: &Context<'_>, change: &Change) -> Result<FileLock, Ended> {
-        let deadline = Instant::now() + HAND_OVER;
-        loop {
-            let lock = self.lock(ctx, change, PATIENCE)?;
-            let Some(pending) = read_pending(ctx.home) else {
-                return Ok(lock);
-            };
-            let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
-            if abandoned || Instant::now() > deadline {
-                discard::run(ctx, pending.release)?;
-                return Ok(lock);
-            }
-            drop(lock);
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// [`Push::lock_for_live`], for a ref that is still where this push found it.
->>>>>>> part-e
     fn lock_for_deploy(
         &self,
         ctx: &Context<'_>,
@@ -316,17 +285,3 @@ impl Push<'_> {
         }
     }
 }
-<<<<<<< HEAD
-=======
-
-fn read_pending(home: &Home) -> Option<Pending> {
-    let text = fs::read_if_exists(&home.pending()).ok()??;
-    serde_json::from_str(&text).ok()
-}
-
-/// The release between the two hooks of a push that is still alive: nobody holds the lock, and the deploy goes on.
-pub(super) fn handing_over(home: &Home) -> Option<ReleaseId> {
-    let pending = read_pending(home)?;
-    pending.git?.is_alive().then_some(pending.release)
-}
->>>>>>> part-e

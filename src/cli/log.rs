@@ -11,11 +11,12 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::ReleaseId;
 use crate::base::tail::Tail;
+use crate::handover;
 use crate::release::layout::Home;
 use crate::release::lock;
 
 use super::session::Session;
-use super::{Ended, Globals, hook, output};
+use super::{Ended, Globals, output};
 
 /// How often a log that is written is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -112,7 +113,7 @@ fn follow(
         // Asked before reading: what was written until then is read.
         let newest = newest(home)?.filter(|newest| *newest != number);
         let at_work = newest.is_none()
-            && (lock::holder(home, host)?.is_some() || hook::handing_over(home) == Some(number));
+            && (lock::holder(home, host)?.is_some() || handover::under_way(home) == Some(number));
         let lines = tail.more()?;
         if !print(&lines, json) || !at_work {
             return Ok(newest);
