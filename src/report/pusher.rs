@@ -83,7 +83,8 @@ pub struct Pusher {
     lines: Option<SyncSender<String>>,
     writer: Option<JoinHandle<()>>,
     style: Style,
-    running: Vec<(Stage, Instant)>,
+    /// The running stages: when each began, and when it was last heard of.
+    running: Vec<(Stage, Instant, Instant)>,
     /// Lines of stages that ended while an earlier one still runs: stages are shown in the order of the path.
     held: Vec<(Stage, String)>,
     /// A transient line stands on the terminal and must be cleared before the next one.
@@ -140,7 +141,7 @@ impl Pusher {
     fn release_held(&mut self) {
         self.held.sort_by_key(|(stage, _)| *stage);
         while let Some((stage, _)) = self.held.first() {
-            if self.running.iter().any(|(running, _)| running < stage) {
+            if self.running.iter().any(|(running, ..)| running < stage) {
                 return;
             }
             let (_, line) = self.held.remove(0);
@@ -154,16 +155,22 @@ impl Pusher {
             Style::Terminal => self.print_transient(&line),
             Style::Piped => {
                 let now = Instant::now();
-                let Some((_, told)) = self
+                let Some((_, begun, told)) = self
                     .running
                     .iter_mut()
-                    .find(|(running, _)| *running == stage)
+                    .find(|(running, ..)| *running == stage)
                 else {
                     return;
                 };
                 if now.duration_since(*told) >= PIPED_PROGRESS {
                     *told = now;
-                    self.print(&format!("{line} …"));
+                    let elapsed = now.duration_since(*begun);
+                    let padding = WIDTH.saturating_sub(line.chars().count()).max(1);
+                    self.print(&format!(
+                        "{line}{}{:>5}s …",
+                        " ".repeat(padding),
+                        elapsed.as_secs()
+                    ));
                 }
             }
         }
@@ -187,7 +194,8 @@ impl Sink for Pusher {
             }
             Event::Waiting { holder } => self.print(&format!("  waiting for {holder}")),
             Event::Started { stage } => {
-                self.running.push((*stage, Instant::now()));
+                let now = Instant::now();
+                self.running.push((*stage, now, now));
                 if self.style == Style::Terminal {
                     self.print_transient(&format!("  {:<9} …", stage.name()));
                 }
@@ -195,7 +203,7 @@ impl Sink for Pusher {
             // Tools' lines are for the log; the pusher sees the last ones if the tool fails.
             Event::Line { stage, text } => {
                 if !text.trim().is_empty() {
-                    self.progress(*stage, &crate::base::words::shorten(text.trim(), 60));
+                    self.progress(*stage, &crate::base::words::shorten(text.trim(), 46));
                 }
             }
             Event::Progress { stage, message } => self.progress(*stage, message),
@@ -205,7 +213,7 @@ impl Sink for Pusher {
                 outcome,
                 elapsed,
             } => {
-                self.running.retain(|(running, _)| running != stage);
+                self.running.retain(|(running, ..)| running != stage);
                 self.held
                     .push((*stage, stage_line(*stage, outcome, *elapsed)));
                 self.release_held();
