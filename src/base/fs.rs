@@ -108,6 +108,37 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FsError> {
     sync_folder_of(path)
 }
 
+/// Puts a file that `make` fills at the place it is given where `path` is, whole, as [`write`] does. It has its mode from
+/// the beginning.
+pub fn put<E: From<FsError>>(
+    path: &Path,
+    mode: u32,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let temporary = beside(path);
+    write(&temporary, b"", mode)?;
+    let put = make(&temporary).and_then(|()| {
+        File::open(&temporary)
+            .and_then(|file| file.sync_all())
+            .on("sync", &temporary)?;
+        rename(&temporary, path)?;
+        Ok(sync_folder_of(path)?)
+    });
+    if put.is_err() {
+        let _ = remove_file(&temporary);
+    }
+    put
+}
+
+/// Writes the content of `from` into the file `to`, which is there and keeps its mode.
+pub fn copy_content(from: &Path, to: &Path) -> Result<(), FsError> {
+    let mut source = File::open(from).on("read", from)?;
+    let target = OpenOptions::new().write(true).truncate(true).open(to);
+    let mut target = target.on("write", to)?;
+    io::copy(&mut source, &mut target).on("copy", from)?;
+    Ok(())
+}
+
 /// Writes `path` if its content differs. True if it was written.
 pub fn write_if_changed(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, FsError> {
     if path.is_file() && read_bytes(path)? == bytes {

@@ -17,6 +17,7 @@ mod ps;
 mod releases;
 mod rollback;
 mod session;
+mod shared;
 mod status;
 
 use std::process::ExitCode;
@@ -81,6 +82,9 @@ enum Command {
     /// Show and change the app's environment.
     #[command(subcommand)]
     Env(env::Command),
+    /// Keep files and folders that are not in git.
+    #[command(subcommand)]
+    Shared(shared::Command),
     /// What the installed git hooks call.
     #[command(hide = true)]
     Hook(hook::Args),
@@ -124,6 +128,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Log(args) => log::run(host, globals, &args),
         Command::Logs(args) => logs::run(host, globals, &args),
         Command::Env(command) => env::run(host, globals, &command),
+        Command::Shared(command) => shared::run(host, globals, &command),
         Command::Hook(args) => hook::run(host, &args),
         Command::Exec(args) => exec::run(host, &args),
     }

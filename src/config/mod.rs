@@ -10,6 +10,7 @@ pub mod git_tree;
 pub mod ignored;
 pub mod init;
 pub mod server;
+pub mod server_edit;
 pub mod settings;
 pub mod settle;
 pub mod tree;

@@ -3,7 +3,7 @@
 //! Made by `config::settle` from what `landfall.toml` says and what is detected in the tree; nothing half-valid travels
 //! past this type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -156,6 +156,34 @@ pub struct Shared {
     pub dirs: Vec<RepoPath>,
 }
 
+impl Shared {
+    /// These and others besides. What lies in a shared folder is shared with it.
+    #[must_use]
+    pub fn and(&self, files: &[RepoPath], dirs: &[RepoPath]) -> Self {
+        let all = |ours: &[RepoPath], others: &[RepoPath]| {
+            let all: BTreeSet<RepoPath> = ours.iter().chain(others).cloned().collect();
+            all
+        };
+        let (all_files, all_dirs) = (all(&self.files, files), all(&self.dirs, dirs));
+        let inside = |path: &RepoPath| {
+            all_dirs
+                .iter()
+                .any(|dir| dir != path && path.is_within(dir))
+        };
+        Self {
+            files: all_files
+                .into_iter()
+                .filter(|file| !all_dirs.contains(file) && !inside(file))
+                .collect(),
+            dirs: all_dirs
+                .iter()
+                .filter(|dir| !inside(dir))
+                .cloned()
+                .collect(),
+        }
+    }
+}
+
 /// The app's own checks, run in the new release before it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gate {
@@ -174,4 +202,27 @@ pub struct Health {
     pub named: bool,
     /// The longest until the first good answer.
     pub timeout: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(paths: &[&str]) -> Vec<RepoPath> {
+        paths.iter().map(|path| path.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_lies_in_a_shared_folder_is_shared_with_it() {
+        let shared = Shared {
+            files: paths(&["a/x", "z"]),
+            dirs: paths(&["media/big", "logs"]),
+        };
+        let both = shared.and(
+            &paths(&["media/logo.png", "b", "z", "logs"]),
+            &paths(&["media", "a"]),
+        );
+        assert_eq!(both.files, paths(&["b", "z"]));
+        assert_eq!(both.dirs, paths(&["a", "logs", "media"]));
+    }
 }

@@ -166,8 +166,10 @@ pub fn run(
         let hints = error.hints();
         PlanError::Settings(error.to_string(), hints)
     })?;
-    add_server_shared(&mut settings.shared.files, &ctx.app.shared_files);
-    add_server_shared(&mut settings.shared.dirs, &ctx.app.shared_dirs);
+    // The server's own list of shared paths comes on top of the repository's.
+    settings.shared = settings
+        .shared
+        .and(&ctx.app.shared_files, &ctx.app.shared_dirs);
     check_shared(ctx, &settings.shared)?;
     check_environment(ctx, &settings.required_env)?;
 
@@ -214,15 +216,6 @@ fn needs_node_modules(frontend: &Step, settings: &Settings) -> bool {
             .iter()
             .flatten()
             .any(|word| ["npm", "npx", "yarn", "pnpm", "node"].contains(&word.as_str()))
-}
-
-/// The server's own list of shared paths comes on top of the repository's.
-fn add_server_shared(shared: &mut Vec<RepoPath>, server: &[RepoPath]) {
-    for path in server {
-        if !shared.contains(path) {
-            shared.push(path.clone());
-        }
-    }
 }
 
 fn check_shared(ctx: &Context<'_>, shared: &Shared) -> Result<(), PlanError> {

@@ -7,6 +7,7 @@ pub mod nginx;
 pub mod node;
 pub mod program;
 pub mod python;
+pub mod sqlite;
 pub mod supervisord;
 pub mod uwsgi;
 
@@ -15,6 +16,6 @@ use std::path::PathBuf;
 use crate::base::host::SYSTEM_PATH;
 
 /// The program `name` in the system's folders.
-fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     program::find(name, SYSTEM_PATH)
 }
