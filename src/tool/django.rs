@@ -358,7 +358,12 @@ impl Agent {
                         Some("ok") => {
                             return serde_json::from_value(answer).map_err(DjangoError::Answer);
                         }
-                        Some(_) => return Err(raised(answer)),
+                        Some(_) => {
+                            for line in traceback(&answer) {
+                                sink.line(&line);
+                            }
+                            return Err(raised(answer));
+                        }
                         None => progress(&answer),
                     }
                 }
@@ -428,23 +433,49 @@ fn raised(answer: Value) -> DjangoError {
             .unwrap_or_default()
             .to_owned()
     };
-    let traceback: Vec<String> = answer
-        .get("traceback")
-        .and_then(Value::as_array)
-        .map(|lines| {
-            lines
-                .iter()
-                .filter_map(|line| line.as_str().map(|line| line.trim_end().to_owned()))
-                .collect()
-        })
-        .unwrap_or_default();
     DjangoError::Raised {
         kind: text("kind"),
         message: text("message"),
         place: Some(text("where")).filter(|place| !place.is_empty()),
-        traceback: traceback[traceback.len().saturating_sub(TAIL_LINES)..].to_vec(),
+        traceback: own_frames(&traceback(&answer)),
         answer: Box::new(answer),
     }
+}
+
+/// The lines of the traceback in an answer.
+fn traceback(answer: &Value) -> Vec<String> {
+    let lines = answer.get("traceback").and_then(Value::as_array);
+    let lines = lines.into_iter().flatten().filter_map(Value::as_str);
+    lines
+        .flat_map(str::lines)
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+/// A traceback without the frames of Django, other packages and Python itself, which say nothing about the app. The log has
+/// all of it.
+fn own_frames(traceback: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut is_own = true;
+    for line in traceback {
+        if let Some(file) = line.strip_prefix("  File ") {
+            is_own = ![
+                "/site-packages/",
+                "/dist-packages/",
+                "/lib/python3",
+                "<frozen ",
+                "django-agent.py",
+            ]
+            .iter()
+            .any(|foreign| file.contains(foreign));
+        } else if !line.starts_with("    ") {
+            is_own = true;
+        }
+        if is_own {
+            lines.push(line.clone());
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(TAIL_LINES))
 }
 
 /// The request that applies pending migrations.
@@ -459,4 +490,36 @@ pub fn unapply<'a>(migrations: impl IntoIterator<Item = (&'a str, &'a str)>) -> 
         .map(|(app, name)| json!({"app": app, "name": name}))
         .collect();
     json!({"do": "unapply", "migrations": migrations})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_traceback_keeps_the_apps_own_frames() {
+        let answer = json!({"end": "error", "do": "setup", "kind": "ModuleNotFoundError", "message": "No module named 'x'",
+            "where": "board/views.py:2 in <module>", "traceback": [
+                "Traceback (most recent call last):",
+                "  File \"/h/venv/lib/python3.11/site-packages/django/urls/resolvers.py\", line 5, in check",
+                "    for pattern in self.url_patterns:",
+                "                   ^^^^",
+                "  File \"/h/src/board/views.py\", line 2, in <module>",
+                "    import x",
+                "ModuleNotFoundError: No module named 'x'"]});
+        let error = raised(answer);
+        assert_eq!(
+            error.to_string(),
+            "board/views.py:2 in <module>: ModuleNotFoundError: No module named 'x'"
+        );
+        assert_eq!(
+            error.tool_output(),
+            [
+                "Traceback (most recent call last):",
+                "  File \"/h/src/board/views.py\", line 2, in <module>",
+                "    import x",
+                "ModuleNotFoundError: No module named 'x'"
+            ]
+        );
+    }
 }

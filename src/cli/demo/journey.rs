@@ -7,9 +7,10 @@ use include_dir::{Dir, include_dir};
 
 use super::visitor::Visitor;
 use super::{Demo, DemoError};
-use crate::base::command::{self, Cmd, CommandError};
+use crate::base::command::{self, Cmd};
 use crate::base::fs;
-use crate::base::host::Host;
+use crate::base::hint::Hint;
+use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::words::shorten;
 use crate::cli::output;
 use crate::tool::{git, http};
@@ -74,6 +75,9 @@ struct Journey<'a> {
 impl Journey<'_> {
     fn an_app(&self) -> Result<(), DemoError> {
         title("A server for one app, in a directory of its own");
+        let project = self.demo.project();
+        fs::create_folder(&project)?;
+        extract(&EXAMPLE, &project)?;
         let home = self.demo.home().to_string_lossy().into_owned();
         let listen = self.address.to_string();
         self.landfall(&[
@@ -85,16 +89,12 @@ impl Journey<'_> {
             "--listen",
             &listen,
         ])?;
-        let project = self.demo.project();
-        fs::create_folder(&project)?;
-        extract(&EXAMPLE, &project)?;
-        say("two files are not in git; the server keeps them:");
+        title("Two files are not in git; the server keeps them");
         for path in OUTSIDE_GIT {
-            let example = project
-                .join(format!("{path}.example"))
-                .to_string_lossy()
-                .into_owned();
-            self.landfall(&["shared", "add", path, "--from", &example])?;
+            let example = format!("{path}.example");
+            shown(&format!("landfall shared add {path} \\"));
+            say(&format!("      --from {example}"));
+            self.quietly(self.landfall_command(&["shared", "add", path, "--from", &example]))?;
         }
         Ok(())
     }
@@ -197,25 +197,39 @@ impl Journey<'_> {
 
     fn landfall(&self, args: &[&str]) -> Result<(), DemoError> {
         shown(&format!("landfall {}", shell_words::join(args)));
+        self.run(self.landfall_command(args))
+    }
+
+    fn landfall_command(&self, args: &[&str]) -> Cmd {
         let config = self.demo.config().to_string_lossy().into_owned();
-        self.run(
-            Cmd::new(self.host.exe())
-                .args(args.iter().copied())
-                .cwd(&self.demo.dir)
-                .env("LANDFALL_CONFIG_DIR", config),
-        )
+        Cmd::new(self.host.exe())
+            .args(args.iter().copied())
+            .cwd(&self.demo.project())
+            .env("LANDFALL_CONFIG_DIR", config)
     }
 
     /// Runs a command and shows what it prints, as it comes.
     fn run(&self, cmd: Cmd) -> Result<(), DemoError> {
-        let path = self
-            .host
-            .var("PATH")
-            .unwrap_or(crate::base::host::SYSTEM_PATH)
-            .to_owned();
-        let cmd = cmd.env("PATH", path).envs(self.host.machine_variables());
-        command::run(&cmd, &|line: &str| say(line.trim_end()))
-            .map_err(|error: CommandError| error.into())
+        Ok(command::run(&self.prepared(cmd), &|line: &str| {
+            say(line.trim_end())
+        })?)
+    }
+
+    /// Runs a command whose success says enough.
+    fn quietly(&self, cmd: Cmd) -> Result<(), DemoError> {
+        if let Err(error) = command::output(&self.prepared(cmd)) {
+            for line in error.tool_output() {
+                say(line);
+            }
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// With the caller's PATH: this is the developer's side.
+    fn prepared(&self, cmd: Cmd) -> Cmd {
+        let path = self.host.var("PATH").unwrap_or(SYSTEM_PATH).to_owned();
+        cmd.env("PATH", path).envs(self.host.machine_variables())
     }
 
     /// Asks the site; the answer must be 200 and hold `text`.
