@@ -27,8 +27,8 @@ const SERVERS: [&str; 4] = ["nginx", "nginx-access", "nginx-error", "supervisord
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The logs of the servers are nginx, nginx-error, nginx-access and supervisord. Values of the app's environment are shown
-as [REDACTED]. On a terminal, control characters are taken out. With --json, each line is an object with `process` and
+The logs of the servers are nginx, nginx-error, nginx-access and supervisord. Values of the app's environment are shown \
+as [REDACTED]. On a terminal, control characters are taken out. With --json, each line is an object with `process` and \
 `line`.
 
 Examples:

@@ -203,7 +203,8 @@ fn fill(scene: &Scene<'_>, source: &Source, place: &Path) -> Result<(), ContentE
 
 fn is_same(source: &Source, target: &Path) -> Result<bool, FsError> {
     if let Source::Given(from) = source
-        && from.metadata().map(|meta| meta.len()).ok() != target.metadata().map(|meta| meta.len()).ok()
+        && from.metadata().map(|meta| meta.len()).ok()
+            != target.metadata().map(|meta| meta.len()).ok()
     {
         return Ok(false);
     }
