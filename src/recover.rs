@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
+use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
 use crate::release::store::{self, StoreError};
@@ -81,11 +82,16 @@ pub fn start_supervisord(ctx: &Context<'_>) -> Result<(), SupervisordError> {
 
 /// The app's supervisord, as files.
 pub fn daemon(ctx: &Context<'_>) -> Daemon {
+    daemon_of(ctx.home)
+}
+
+/// The supervisord of a home, as files.
+pub fn daemon_of(home: &Home) -> Daemon {
     Daemon {
-        conf: ctx.home.supervisord_conf(),
-        socket: ctx.home.supervisord_socket(),
-        pid_file: ctx.home.supervisord_pid(),
-        home: ctx.home.root().to_owned(),
+        conf: home.supervisord_conf(),
+        socket: home.supervisord_socket(),
+        pid_file: home.supervisord_pid(),
+        home: home.root().to_owned(),
     }
 }
 

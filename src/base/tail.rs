@@ -40,9 +40,10 @@ impl Tail {
             path: path.to_owned(),
             open: open_file(path)?,
         };
-        let (mut lines, mut enough) = (Vec::new(), false);
+        // How many lines are still to be found.
+        let (mut lines, mut missing) = (Vec::new(), most);
         if let Some(open) = &mut tail.open {
-            enough = open
+            missing -= open
                 .last_lines(most, &mut lines)
                 .map_err(|source| FsError::new("read", path, source))?;
         }
@@ -50,13 +51,17 @@ impl Tail {
             let mut older = path.as_os_str().to_owned();
             older.push(format!(".{number}"));
             let older = PathBuf::from(older);
-            let open = if enough { None } else { open_file(&older)? };
-            let Some(mut open) = open else {
+            let older_file = if missing > 0 {
+                open_file(&older)?
+            } else {
+                None
+            };
+            let Some(mut open) = older_file else {
                 break;
             };
             let mut more = Vec::new();
-            enough = open
-                .last_lines(most.saturating_sub(lines.len()), &mut more)
+            missing -= open
+                .last_lines(missing, &mut more)
                 .map_err(|source| FsError::new("read", &older, source))?;
             more.append(&mut lines);
             lines = more;
@@ -140,19 +145,19 @@ fn open_file(path: &Path) -> Result<Option<Open>, FsError> {
 }
 
 impl Open {
-    /// Reads the last `most` lines, one that is still being written among them. True if there are so many.
-    fn last_lines(&mut self, most: usize, lines: &mut Vec<String>) -> io::Result<bool> {
-        let enough = self.seek_back(most)?;
+    /// Reads the last `most` lines; gives how many there are of them, one that is still being written among them.
+    fn last_lines(&mut self, most: usize, lines: &mut Vec<String>) -> io::Result<usize> {
+        let found = self.seek_back(most)?;
         self.read(lines)?;
-        Ok(enough)
+        Ok(found)
     }
 
-    /// Goes to where the last `most` lines begin. True if there are so many.
-    fn seek_back(&mut self, most: usize) -> io::Result<bool> {
+    /// Goes to where the last `most` lines begin; gives how many there are of them.
+    fn seek_back(&mut self, most: usize) -> io::Result<usize> {
         let end = self.file.metadata()?.len();
-        if most == 0 {
-            self.at = end;
-            return Ok(true);
+        self.at = end;
+        if most == 0 || end == 0 {
+            return Ok(0);
         }
         let (mut at, mut newlines) = (end, 0);
         while at > 0 {
@@ -167,14 +172,14 @@ impl Open {
                     newlines += 1;
                     if newlines == most {
                         self.at = place + 1;
-                        return Ok(true);
+                        return Ok(most);
                     }
                 }
             }
             at = from;
         }
         self.at = 0;
-        Ok(false)
+        Ok(newlines + 1)
     }
 
     fn read(&mut self, lines: &mut Vec<String>) -> io::Result<()> {

@@ -22,7 +22,7 @@ const PATIENCE: u64 = 3600;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Walks the same path as a push: prepares a release beside the live one, proves that it works, goes live by one rename.
+Walks the same path as a push: prepares a release beside the live one, proves that it works, goes live by one rename. \
 What fails is undone, and the live release stays. What did not change is not built again.
 
 Examples:

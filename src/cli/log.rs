@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A rollback is written into the log of the release it goes back to. The logs of the last 200 deploys are kept, also of
+A rollback is written into the log of the release it goes back to. The logs of the last 200 deploys are kept, also of \
 those that failed. With --json, each line is an object with `time` and `text`.
 
 Examples:

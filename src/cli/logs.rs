@@ -27,8 +27,8 @@ const SERVERS: [&str; 4] = ["nginx", "nginx-access", "nginx-error", "supervisord
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The logs of the servers are nginx, nginx-error, nginx-access and supervisord. Values of the app's environment are shown
-as [REDACTED]. On a terminal, control characters are taken out. With --json, each line is an object with `process` and
+The logs of the servers are nginx, nginx-error, nginx-access and supervisord. Values of the app's environment are shown \
+as [REDACTED]. On a terminal, control characters are taken out. With --json, each line is an object with `process` and \
 `line`.
 
 Examples:
@@ -99,7 +99,10 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         }
         tails.push((name, tail));
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         thread::sleep(POLL);
         for (name, tail) in &mut tails {
             if !printer.print(name, &tail.more()?) {
@@ -107,7 +110,6 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             }
         }
     }
-    Ok(())
 }
 
 /// The names of all logs: of the live release's processes, whether or not they have written, and of what has a file.

@@ -1,6 +1,7 @@
 //! L6: arguments in, words out. A file per command, a folder per group.
 
 mod app;
+mod completions;
 mod demo;
 mod deploy;
 mod env;
@@ -8,12 +9,15 @@ mod exec;
 mod exit_code;
 mod head;
 mod hook;
+mod init;
 mod log;
 mod logs;
+mod man;
 mod output;
 mod plan;
 mod processes;
 mod ps;
+mod reference;
 mod releases;
 mod rollback;
 mod session;
@@ -34,15 +38,21 @@ use crate::base::names::AppName;
     name = "landfall",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    after_help = exit_code::HELP
 )]
 struct Args {
     /// The app; default: `LANDFALL_APP`, the home the directory lies in, or the only app there is.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "Options of every command"
+    )]
     app: Option<AppName>,
 
     /// Print data as JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     json: bool,
 
     #[command(subcommand)]
@@ -58,9 +68,11 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Create, list, show and remove apps.
+    /// Make, list, show and remove apps.
     #[command(subcommand)]
     App(app::Command),
+    /// In a project: write landfall.toml from what is detected.
+    Init(init::Args),
     /// Show what deploying a revision would do; builds nothing.
     Plan(plan::Args),
     /// Deploy a revision without a push: a retry, another commit.
@@ -70,7 +82,7 @@ enum Command {
     /// Show what is live.
     Status(status::Args),
     /// List the releases.
-    Releases,
+    Releases(releases::Args),
     /// A whole server in a temporary directory, real pushes to it, and a URL to open.
     Demo(demo::Args),
     /// Show what runs: supervisor's own truth.
@@ -85,6 +97,10 @@ enum Command {
     /// Keep files and folders that are not in git.
     #[command(subcommand)]
     Shared(shared::Command),
+    /// Print what a shell needs to complete command lines.
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command.
+    Man(man::Args),
     /// What the installed git hooks call.
     #[command(hide = true)]
     Hook(hook::Args),
@@ -122,13 +138,19 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Deploy(args) => deploy::run(host, globals, &args),
         Command::Rollback(args) => rollback::run(host, globals, &args),
         Command::Status(args) => status::run(host, globals, &args),
-        Command::Releases => releases::run(host, globals),
+        Command::Releases(args) => releases::run(host, globals, &args),
         Command::Demo(args) => demo::run(host, &args),
         Command::Ps(args) => ps::run(host, globals, &args),
         Command::Log(args) => log::run(host, globals, &args),
         Command::Logs(args) => logs::run(host, globals, &args),
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
+        Command::Init(args) => init::run(host, globals, &args),
+        Command::Completions(args) => {
+            completions::run(&args);
+            Ok(())
+        }
+        Command::Man(args) => man::run(host, &args),
         Command::Hook(args) => hook::run(host, &args),
         Command::Exec(args) => exec::run(host, &args),
     }

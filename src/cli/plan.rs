@@ -137,7 +137,8 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
-fn dir(path: &crate::base::names::RepoPath) -> String {
+/// A folder in a sentence.
+pub(super) fn dir(path: &crate::base::names::RepoPath) -> String {
     if path.is_root() {
         "the root".into()
     } else {

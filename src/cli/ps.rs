@@ -9,8 +9,8 @@ use super::{Ended, Globals, output};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The role of a process: `server` outlives releases (nginx); `live` belongs to the live release; `next` to one that is
-being deployed; `draining` finishes what it is at, its release is no longer live; `old` has ended.
+The role of a process: `server` outlives releases (nginx); `live` belongs to the live release; `next` to one that is \
+being deployed; `draining` finishes what it is at, its release is no longer live; `old` has ended. \
 Memory is resident memory of the process and of all it started; pages they share count for each.
 
 Exit code 1 if nginx or a process of the live release does not run.

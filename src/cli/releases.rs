@@ -6,7 +6,17 @@ use crate::release::store;
 use super::session::Session;
 use super::{Ended, Globals, output};
 
-pub(super) fn run(host: &Host, globals: &Globals) -> Result<(), Ended> {
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Newest first. `live` serves; `retired` has served, and `landfall rollback N` goes back to it; `preparing` and `prepared` \
+are on their way. Failed deploys leave a log and no release: landfall log.
+
+Examples:
+  landfall releases
+  landfall releases --json | jq '.[0].commit'")]
+pub(super) struct Args {}
+
+pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), Ended> {
     let session = Session::open(host, globals)?;
     let mut records = store::records(&session.home)?;
     records.reverse();

@@ -14,6 +14,15 @@ use super::session::Session;
 use super::{Ended, Globals, deploy, exit_code};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The release is booted beside the live one and asked, then made live by one rename; nothing is built. The branch in the \
+repository stays where it is: the next push deploys what is pushed.
+
+Refused where later releases migrated the database, unless --keep-database says that the release works with it as it is.
+
+Examples:
+  landfall rollback           to the release that was live before
+  landfall rollback 41        to release 41 (landfall releases)")]
 pub(super) struct Args {
     /// The release to go back to [default: the good one that was live before].
     release: Option<ReleaseId>,

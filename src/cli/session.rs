@@ -41,8 +41,11 @@ impl Hint for SessionError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoSuchApp(_) => vec!["landfall app list".into()],
-            Self::NoApps => vec!["landfall app create NAME --user-mode".into()],
-            Self::Several(names) => vec![format!("name one: landfall --app {} …", names[0])],
+            Self::NoApps => vec!["landfall app create NAME".into()],
+            Self::Several(names) => vec![format!(
+                "name one: --app {}, or LANDFALL_APP={}",
+                names[0], names[0]
+            )],
         }
     }
 
@@ -173,7 +176,8 @@ pub(super) fn all_apps(host: &Host) -> Result<Vec<(AppName, PathBuf)>, FsError> 
     Ok(apps)
 }
 
-fn find(host: &Host, globals: &Globals) -> Result<PathBuf, Ended> {
+/// The settings file of the app that is meant.
+pub(super) fn find(host: &Host, globals: &Globals) -> Result<PathBuf, Ended> {
     let apps = all_apps(host)?;
     let by_name = |name: &AppName| -> Result<PathBuf, Ended> {
         let found = apps

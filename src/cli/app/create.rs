@@ -6,13 +6,15 @@
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::{Host, SYSTEM_PATH};
-use crate::base::names::{AppName, BranchName, Domain};
+use crate::base::names::{AppName, BranchName, Domain, ReleaseId};
 use crate::base::secret::Secret;
-use crate::base::user;
+use crate::base::words::count;
+use crate::base::{socket, user};
 use crate::cli::session::{self, Session};
 use crate::cli::{Ended, Globals, output};
 use crate::config::env_file::EnvFile;
@@ -21,8 +23,17 @@ use crate::git::Repo;
 use crate::recover;
 use crate::release::layout::Home;
 use crate::stage::home;
+use crate::tool::supervisord;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Makes the app's home with a bare repository whose hooks deploy, an environment with a SECRET_KEY of its own, and a \
+supervisord with nginx under it, which is started. What fails in the middle is taken away again.
+
+Examples:
+  landfall app create notes
+  landfall app create notes-staging --branch staging --listen 127.0.0.1:8001
+  landfall app create notes --home /srv/notes --domain notes.example.org --listen 0.0.0.0:8080")]
 pub(in crate::cli) struct Args {
     /// The app's name: lower-case letters, digits and `-`.
     name: AppName,
@@ -55,11 +66,20 @@ enum CreateError {
     #[error("nginx cannot listen on {address}")]
     Listen {
         address: SocketAddr,
+        free: Option<SocketAddr>,
         #[source]
         source: std::io::Error,
     },
-    #[error("the socket's path would be too long: {0}")]
-    LongHome(String),
+    #[error("`{app}` listens on {address} already")]
+    ListenTaken {
+        app: AppName,
+        address: SocketAddr,
+        free: Option<SocketAddr>,
+    },
+    #[error("{} is too long for a home: with the names of sockets in it, it is {over} above the longest path of a socket", home.display(), over = count(*over, "byte"))]
+    LongHome { home: PathBuf, over: usize },
+    #[error("port 0 is no port to listen on")]
+    PortZero,
     #[error("cannot read random bytes")]
     Random(#[source] std::io::Error),
 }
@@ -67,19 +87,33 @@ enum CreateError {
 impl Hint for CreateError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Exists(name) => vec![format!("landfall --app {name} app show")],
-            Self::Listen { .. } => vec!["choose another: --listen 127.0.0.1:8001".into()],
-            _ => vec!["choose another: --home DIR".into()],
+            Self::Exists(name) => vec![
+                format!("see it: landfall app show {name}"),
+                format!("take it away: landfall app remove {name}"),
+            ],
+            Self::Listen { free, .. } | Self::ListenTaken { free, .. } => match free {
+                Some(free) => vec![format!("this one is free: --listen {free}")],
+                None => vec!["choose another: --listen ADDR:PORT".into()],
+            },
+            Self::PortZero => vec!["choose one: --listen 127.0.0.1:8000".into()],
+            Self::Random(_) => Vec::new(),
+            Self::HomeTaken(_) | Self::OddHome(_) | Self::LongHome { .. } => {
+                vec!["choose another: --home DIR".into()]
+            }
         }
     }
 
     fn kind(&self) -> Kind {
-        Kind::Usage
+        match self {
+            Self::Exists(_) => Kind::Refused,
+            Self::Random(_) => Kind::Failed,
+            _ => Kind::Usage,
+        }
     }
 }
 
-/// Longest path of a unix socket on Linux (unix(7): `sun_path` has 108 bytes, the last of them NUL).
-const SOCKET_PATH: usize = 107;
+/// How long what was started for an app that could not be made may take to end.
+const STOP: Duration = Duration::from_secs(20);
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
     let settings_file = session::user_folder(host).join(format!("{}.toml", args.name));
@@ -87,6 +121,8 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let made = make(host, &settings, &settings_file);
     if made.is_err() {
         // What was made in vain goes; nothing of it was there before.
+        let home = Home::new(settings.home.clone(), settings.name.clone());
+        let _ = recover::daemon_of(&home).stop(STOP);
         let _ = fs::remove_file(&settings_file);
         let _ = fs::remove_tree(&settings.home);
     }
@@ -120,21 +156,11 @@ fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, 
     {
         return Err(CreateError::OddHome(root).into());
     }
-    let longest = home
-        .releases()
-        .join("99999/web.sock")
-        .to_string_lossy()
-        .into_owned();
-    if longest.len() > SOCKET_PATH {
-        return Err(CreateError::LongHome(longest).into());
-    }
+    check_length(&home)?;
     if !fs::list(&root)?.is_empty() {
         return Err(CreateError::HomeTaken(root).into());
     }
-    TcpListener::bind(args.listen).map_err(|source| CreateError::Listen {
-        address: args.listen,
-        source,
-    })?;
+    check_listen(host, args.listen)?;
     Ok(AppSettings {
         name: args.name.clone(),
         home: root,
@@ -150,6 +176,56 @@ fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, 
         shared_files: Vec::new(),
         shared_dirs: Vec::new(),
     })
+}
+
+/// Sockets are the longest names in a home; supervisord first binds a longer one than its own.
+fn check_length(home: &Home) -> Result<(), CreateError> {
+    let length = |path: PathBuf| path.as_os_str().len();
+    let web = home.release(ReleaseId(99_999)).web_socket();
+    let over = length(web)
+        .saturating_sub(socket::LONGEST_PATH)
+        .max(length(home.supervisord_socket()).saturating_sub(supervisord::LONGEST_SOCKET));
+    if over == 0 {
+        return Ok(());
+    }
+    Err(CreateError::LongHome {
+        home: home.root().to_owned(),
+        over,
+    })
+}
+
+/// The address must be free, also of apps that do not run just now.
+fn check_listen(host: &Host, address: SocketAddr) -> Result<(), Ended> {
+    if address.port() == 0 {
+        return Err(CreateError::PortZero.into());
+    }
+    let mut taken = Vec::new();
+    for (app, file) in session::all_apps(host)? {
+        // An app whose settings cannot be read is somebody else's trouble.
+        if let Ok(settings) = session::read_settings(&file) {
+            taken.push((app, settings.listen));
+        }
+    }
+    let free = || {
+        (8000..9000)
+            .map(|port| SocketAddr::new(address.ip(), port))
+            .filter(|address| !taken.iter().any(|(_, other)| other == address))
+            .find(|address| TcpListener::bind(address).is_ok())
+    };
+    if let Some((app, _)) = taken.iter().find(|(_, other)| *other == address) {
+        return Err(CreateError::ListenTaken {
+            app: app.clone(),
+            address,
+            free: free(),
+        }
+        .into());
+    }
+    TcpListener::bind(address).map_err(|source| CreateError::Listen {
+        address,
+        free: free(),
+        source,
+    })?;
+    Ok(())
 }
 
 fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(), Ended> {

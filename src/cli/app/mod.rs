@@ -14,7 +14,7 @@ pub(super) enum Command {
     /// Make an app: its home, its repository with the hooks, its servers.
     Create(create::Args),
     /// List the apps.
-    List,
+    List(list::Args),
     /// Show an app's settings and where things lie.
     Show(show::Args),
     /// Stop an app and take its home away.
@@ -24,8 +24,8 @@ pub(super) enum Command {
 pub(super) fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
     match command {
         Command::Create(args) => create::run(host, globals, &args),
-        Command::List => list::run(host, globals),
-        Command::Show(args) => show::run(host, globals, args),
-        Command::Remove(args) => remove::run(host, globals, args),
+        Command::List(args) => list::run(host, globals, &args),
+        Command::Show(args) => show::run(host, globals, &args),
+        Command::Remove(args) => remove::run(host, globals, &args),
     }
 }

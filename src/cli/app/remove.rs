@@ -1,5 +1,6 @@
 //! `landfall app remove`: stops the app's processes and takes its home and settings away.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::base::fs;
@@ -7,41 +8,59 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::AppName;
 use crate::base::user;
-use crate::cli::session::Session;
+use crate::cli::session;
 use crate::cli::{Ended, Globals, output};
 use crate::recover;
+use crate::release::layout::Home;
 use crate::release::lock::{self, Holder};
 
 /// How long its processes may take to end.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A deploy is not waited for; a look at the lock by another command is.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Its processes finish what they are at. Nothing is removed while a deploy runs, or without --yes.
+
+Examples:
+  cp -a ~/landfall/notes/shared ~/landfall/notes/env ~/kept     what cannot be made again
+  landfall app remove notes --yes")]
 pub(in crate::cli) struct Args {
     /// The app.
     name: AppName,
-    /// Really: its uploads, databases in `shared/`, environment and history go with it.
+    /// Really: its repository, uploads, databases in `shared/`, environment and history go with it.
     #[arg(long)]
     yes: bool,
 }
 
+/// Nothing was removed.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "this removes {home} with everything in it: the repository, uploads, SQLite databases, the environment"
-)]
-struct NotConfirmed {
-    name: AppName,
-    home: String,
+enum RemoveError {
+    #[error(
+        "this removes {} with everything in it: the repository, uploads, SQLite databases, the environment", home.display()
+    )]
+    NotConfirmed { name: AppName, home: PathBuf },
+    #[error("{} does not look like the home of `{name}`: it has no {name}.git", home.display())]
+    NoHome { name: AppName, home: PathBuf },
 }
 
-impl Hint for NotConfirmed {
+impl Hint for RemoveError {
     fn hints(&self) -> Vec<String> {
-        vec![
-            format!(
-                "keep what matters first: cp -a {}/shared {}/env SOMEWHERE",
-                self.home, self.home
-            ),
-            format!("then: landfall app remove {} --yes", self.name),
-        ]
+        match self {
+            Self::NotConfirmed { name, home } => {
+                let home = home.display();
+                vec![
+                    format!("keep what matters first: cp -a {home}/shared {home}/env SOMEWHERE"),
+                    format!("then: landfall app remove {name} --yes"),
+                ]
+            }
+            Self::NoHome { name, .. } => {
+                vec![format!(
+                    "see `home` in the settings: landfall app show {name}"
+                )]
+            }
+        }
     }
 
     fn kind(&self) -> Kind {
@@ -49,27 +68,37 @@ impl Hint for NotConfirmed {
     }
 }
 
-pub(super) fn run(host: &Host, globals: &Globals, args: Args) -> Result<(), Ended> {
-    let session = Session::open(
-        host,
-        &Globals {
-            app: Some(args.name.clone()),
-            json: globals.json,
-        },
-    )?;
+pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+    let of_app = Globals {
+        app: Some(args.name.clone()),
+        json: globals.json,
+    };
+    let file = session::find(host, &of_app)?;
+    // Not a whole session: an environment that cannot be read must not keep an app from being removed.
+    let app = session::read_settings(&file)?;
+    let home = Home::new(app.home.clone(), app.name.clone());
     if !args.yes {
-        return Err(NotConfirmed {
-            name: args.name,
-            home: session.app.home.display().to_string(),
+        return Err(RemoveError::NotConfirmed {
+            name: app.name,
+            home: app.home,
         }
         .into());
     }
-    let ctx = session.context(host);
-    let holder = Holder::new(host, "removal", user::name());
-    let _lock = lock::acquire(ctx.home, host, &holder, Duration::ZERO, &mut |_| {})?;
-    recover::daemon(&ctx).stop(PATIENCE)?;
-    fs::remove_tree(&session.app.home)?;
-    fs::remove_file(&session.settings_file)?;
+    if home.root().exists() {
+        if !home.repository().is_dir() {
+            return Err(RemoveError::NoHome {
+                name: app.name,
+                home: app.home,
+            }
+            .into());
+        }
+        fs::create_folder(&home.run())?;
+        let holder = Holder::new(host, "removal", user::name());
+        let _lock = lock::acquire(&home, host, &holder, LOCK_PATIENCE, &mut |_| {})?;
+        recover::daemon_of(&home).stop(PATIENCE)?;
+        fs::remove_tree(home.root())?;
+    }
+    fs::remove_file(&file)?;
     output::say(format!("{} is removed", args.name));
     Ok(())
 }

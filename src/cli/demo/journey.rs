@@ -211,7 +211,7 @@ impl Journey<'_> {
     /// Runs a command and shows what it prints, as it comes.
     fn run(&self, cmd: Cmd) -> Result<(), DemoError> {
         Ok(command::run(&self.prepared(cmd), &|line: &str| {
-            say(line.trim_end())
+            say(line.trim_end());
         })?)
     }
 

@@ -22,7 +22,18 @@ use super::{Ended, output};
 const STOP: Duration = Duration::from_secs(60);
 
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Makes an app in a temporary directory, commits the example project, really pushes it, then pushes a backend change, a
+frontend change and a broken commit, and rolls back. Each step is checked over HTTP, and a visitor asks all the while.
+The site is left running.
+
+Examples:
+  landfall demo
+  landfall demo --dir /tmp/try      where everything lies
+  landfall demo stop                end its processes, remove its directory"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
@@ -34,6 +45,12 @@ pub(super) struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// End every process of the demo and remove its directory.
+    #[command(after_help = "\
+Ends only processes that the demo started, and removes only a directory that the demo made.
+
+Examples:
+  landfall demo stop
+  landfall demo stop --dir /tmp/try")]
     Stop,
 }
 

@@ -16,8 +16,8 @@ const LARGEST: u64 = 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The file has lines of NAME=value, as .env files do: `export NAME=value`, comments, and quotes for values with spaces or
-several lines. Variables that are not in the file stay as they are. Those that Landfall sets itself (PATH, HOME …) are
+The file has lines of NAME=value, as .env files do: `export NAME=value`, comments, and quotes for values with spaces or \
+several lines. Variables that are not in the file stay as they are. Those that Landfall sets itself (PATH, HOME …) are \
 left out with a warning.
 
 Examples:

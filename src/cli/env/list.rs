@@ -12,8 +12,8 @@ use crate::config::env_file::EnvFile;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Values are never shown, here or in any log: they stand in the file `env` in the app's home, which only the app's user
-can read. A variable is required if the app's settings say so: `required` under [env] in landfall.toml, or the names in
+Values are never shown, here or in any log: they stand in the file `env` in the app's home, which only the app's user \
+can read. A variable is required if the app's settings say so: `required` under [env] in landfall.toml, or the names in \
 .env.example.
 
 Examples:

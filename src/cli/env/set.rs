@@ -16,11 +16,11 @@ const LONGEST: usize = 127 * 1024;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A value given on the command line stays in the shell's history and can be seen in `ps` while the command runs. With
-NAME=- or --stdin NAME it is read from standard input (one newline at its end is taken off); on a terminal it is asked
+A value given on the command line stays in the shell's history and can be seen in `ps` while the command runs. With \
+NAME=- or --stdin NAME it is read from standard input (one newline at its end is taken off); on a terminal it is asked \
 for and not shown.
 
-The processes see a change when they start next: with the next push, or with `landfall deploy` or --restart, which make
+The processes see a change when they start next: with the next push, or with `landfall deploy` or --restart, which make \
 a new release of what is live, building nothing.
 
 Examples:

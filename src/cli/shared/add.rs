@@ -18,11 +18,11 @@ use crate::release::store;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is shared lies in `shared/` in the app's home, under the same path as in the repository, and is linked into every
-release from the next deploy on. Paths that the repository's settings don't name are written into the app's settings
+What is shared lies in `shared/` in the app's home, under the same path as in the repository, and is linked into every \
+release from the next deploy on. Paths that the repository's settings don't name are written into the app's settings \
 file. Files are readable by the app's user only.
 
-Without --from, the content is the live release's own (a SQLite database is copied whole while it is in use), else the
+Without --from, the content is the live release's own (a SQLite database is copied whole while it is in use), else the \
 file as it is in git, else, for a .sqlite3 file, an empty database. What is there already stays.
 
 Examples:

@@ -16,7 +16,7 @@ use crate::git::Repo;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What the branch that deploys shares (its landfall.toml, or what is detected), and what the app's settings file adds. A
+What the branch that deploys shares (its landfall.toml, or what is detected), and what the app's settings file adds. A \
 file must be there before a deploy; a folder is made when it is missing.
 
 Examples:
