@@ -131,6 +131,10 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
     };
     let version = gate::django(ctx, &mut django).at(Stage::Gate)?;
     let said = django.introspect(ctx).at(Stage::Render)?;
+    if said.debug {
+        ctx.events
+            .note("warning: DEBUG is on: error pages show code and settings to everybody");
+    }
     migrate::guard_data(&said, release).at(Stage::Migrate)?;
     render::site(ctx, plan, release, Some(&said)).at(Stage::Render)?;
     let record = note_django(ctx, plan, release, &said, version).at(Stage::Render)?;

@@ -247,7 +247,7 @@ impl Push<'_> {
     fn rejected(&self, failure: &deploy::Failure) -> Ended {
         self.session
             .events
-            .note("nothing has changed: the push is rejected and can be repeated");
+            .note("the push is rejected and can be repeated; what serves is as it was");
         Ended::Said(exit_code::of(failure.error.kind()))
     }
 

@@ -120,9 +120,10 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
     }
 }
 
-/// Below 400 is good; 404 too where the path is only a guess.
+/// Below 400 is good. Where the path is only a guess, any answer of the application is: it may want a login, or have no
+/// page there. But 400 is what Django says to a host it does not know.
 pub fn is_good(status: u16, named: bool) -> bool {
-    (200..400).contains(&status) || (status == 404 && !named)
+    (200..400).contains(&status) || (!named && (401..500).contains(&status))
 }
 
 fn explain(tail: &LogTail, response: &Response) -> Vec<String> {

@@ -304,8 +304,8 @@ pub fn undo(ctx: &Context<'_>, django: &mut Django, migrations: &[AppliedMigrati
         ctx.events.note(format!(
             "{} applied and left in the database: {} ({} cannot be unapplied without touching data)",
             count(names.len(), "migration"),
-            list(&names),
-            list(&stays)
+            first_of(&names, NAMED),
+            first_of(&stays, NAMED)
         ));
         return;
     }

@@ -72,13 +72,33 @@ pub fn run(
     for (name, process) in side_by_side {
         started.push(start(ctx, processes, release, name, process)?);
     }
+    let mut silent = Vec::new();
     for worker in &started {
         running.progress(format!("waiting for {}", worker.name));
-        worker.wait(ctx)?;
+        if worker.wait(ctx)? == Ready::NotSaid {
+            silent.push(worker.name.as_str());
+        }
     }
     let names: Vec<&str> = started.iter().map(|worker| worker.name.as_str()).collect();
-    running.end(Outcome::done(format!("{} running", list(&names))));
+    let message = format!("{} running", list(&names));
+    running.end(match &silent[..] {
+        [] => Outcome::done(message),
+        // A Celery worker without its broker runs, and tries again for ever.
+        [first, ..] => Outcome::warning(format!(
+            "{message}, {} not ready yet: landfall logs {first}",
+            list(&silent)
+        )),
+    });
     Ok(())
+}
+
+/// What a worker that runs has said of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ready {
+    /// It is ready, or it is none of those that say so.
+    Yes,
+    /// It runs, and has not said that it is ready.
+    NotSaid,
 }
 
 /// A worker that was started.
@@ -118,7 +138,7 @@ pub fn start<'a>(
 
 impl Started<'_> {
     /// Waits until it has run for its time, or says that it is ready.
-    pub fn wait(&self, ctx: &Context<'_>) -> Result<(), WorkersError> {
+    pub fn wait(&self, ctx: &Context<'_>) -> Result<Ready, WorkersError> {
         let begun = Instant::now();
         let mut pid = None;
         loop {
@@ -135,8 +155,15 @@ impl Started<'_> {
             pid = pid.or(process.pid);
             let says_ready =
                 self.is_celery() && READY_WORDS.iter().any(|words| self.tail.contains(words));
-            if says_ready || begun.elapsed() >= self.process.ready_after() {
-                return Ok(());
+            if says_ready {
+                return Ok(Ready::Yes);
+            }
+            if begun.elapsed() >= self.process.ready_after() {
+                return Ok(if self.is_celery() {
+                    Ready::NotSaid
+                } else {
+                    Ready::Yes
+                });
             }
             thread::sleep(POLL);
         }
