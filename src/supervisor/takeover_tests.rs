@@ -53,6 +53,25 @@ fn program(home: &Home, name: &str, command: &[&str], stop_signal: StopSignal) -
     }
 }
 
+/// Writes nginx's configuration; gives the program that runs it.
+fn nginx_program(home: &Home, user: Option<String>) -> Program {
+    let main = Main {
+        app: home.app().clone(),
+        home: home.root().to_owned(),
+        include: home.current().join("nginx.conf*"),
+        user,
+        workers: 2,
+    };
+    write(
+        &home.nginx_conf(),
+        &render(Template::NginxMain, &main).unwrap(),
+    );
+    let binary = nginx::find().expect("nginx is missing: apt install nginx-light");
+    let argv = nginx::run(&binary, &home.nginx_conf()).argv();
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    program(home, "nginx", &argv, StopSignal::Quit)
+}
+
 impl Stage {
     fn new() -> Self {
         let dir = tempfile::Builder::new()
@@ -68,25 +87,12 @@ impl Stage {
             .local_addr()
             .unwrap();
         let user = user::is_root().then(user::name);
-        let main = Main {
-            app: home.app().clone(),
-            home: home.root().to_owned(),
-            include: home.current().join("nginx.conf*"),
-            user: user.clone(),
-            workers: 2,
-        };
-        write(
-            &home.nginx_conf(),
-            &render(Template::NginxMain, &main).unwrap(),
-        );
-        let binary = nginx::find().expect("nginx is missing: apt install nginx-light");
-        let argv = nginx::run(&binary, &home.nginx_conf()).argv();
-        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let nginx = nginx_program(&home, user.clone());
         let conf = Supervisord {
             app: home.app().clone(),
             home: home.root().to_owned(),
             user,
-            programs: vec![program(&home, "nginx", &argv, StopSignal::Quit)],
+            programs: vec![nginx],
         };
         write(
             &home.supervisord_conf(),
@@ -112,6 +118,24 @@ impl Stage {
         self.home.release(ReleaseId(n))
     }
 
+    fn site(&self, n: u32) -> Site {
+        Site {
+            app: self.home.app().clone(),
+            release: ReleaseId(n),
+            home: self.home.root().to_owned(),
+            listen: self.address,
+            server_names: Vec::new(),
+            frontend: None,
+            backend: Some(Backend {
+                paths: Vec::new(),
+                static_url: None,
+                media_url: None,
+            }),
+            max_upload_mb: 1,
+            https: false,
+        }
+    }
+
     /// Writes a release whose application answers with its number.
     fn prepare(&self, n: u32) {
         let (release, app) = (self.release(n), self.home.app().clone());
@@ -133,25 +157,8 @@ impl Stage {
             &release.uwsgi_ini(),
             &render(Template::Uwsgi, &ini).unwrap(),
         );
-        let site = Site {
-            app: app.clone(),
-            release: ReleaseId(n),
-            home: self.home.root().to_owned(),
-            listen: self.address,
-            server_names: Vec::new(),
-            frontend: None,
-            backend: Some(Backend {
-                paths: Vec::new(),
-                static_url: None,
-                media_url: None,
-            }),
-            max_upload_mb: 1,
-            https: false,
-        };
-        write(
-            &release.site_conf(),
-            &render(Template::NginxSite, &site).unwrap(),
-        );
+        let site = render(Template::NginxSite, &self.site(n)).unwrap();
+        write(&release.site_conf(), &site);
         let binary = environment().join("bin/uwsgi");
         let (folder, ini) = (release.src(), release.uwsgi_ini());
         let words: [&Path; 6] = [
