@@ -218,4 +218,4 @@ mod golden;
 #[cfg(test)]
 mod nginx_tests;
 #[cfg(test)]
-mod uwsgi_tests;
+pub(crate) mod uwsgi_tests;

@@ -4,3 +4,6 @@ pub mod fault;
 pub mod program;
 pub mod rpc;
 mod xml;
+
+#[cfg(test)]
+mod takeover_tests;

@@ -70,7 +70,9 @@ pub struct ReleasePrograms {
 pub struct Supervisord {
     /// The app.
     pub app: AppName,
-    /// The app's home. Without `*`, `?` and `[`: supervisor reads the included paths as patterns.
+    /// The app's home. One with `*`, `?` or `[` is an error: supervisor reads the included paths as patterns, and would
+    /// find none at the next boot.
+    #[serde(serialize_with = "no_pattern")]
     pub home: PathBuf,
     /// The user to become; only where root starts it.
     pub user: Option<String>,
@@ -86,6 +88,14 @@ fn command_line<S: Serializer>(command: &[String], serializer: S) -> Result<S::O
 
 fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs() + u64::from(duration.subsec_nanos() > 0))
+}
+
+fn no_pattern<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    if path.to_string_lossy().contains(['*', '?', '[']) {
+        let problem = format!("supervisor would read {} as a pattern", path.display());
+        return Err(serde::ser::Error::custom(problem));
+    }
+    path.serialize(serializer)
 }
 
 /// supervisor expands `%` in log file names twice (supervisor/options.py, `_processes_from_section`: once in `get`, once

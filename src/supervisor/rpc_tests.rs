@@ -1,7 +1,5 @@
 //! Against a real supervisord, in a home whose path has a space and a `%`.
 
-use std::os::unix::fs::PermissionsExt;
-
 use tempfile::TempDir;
 
 use super::*;
@@ -163,11 +161,7 @@ fn a_program_lives_its_life() {
 #[test]
 fn what_cannot_run_says_why() {
     let home = Home::new().start();
-    let stubborn = [
-        "/bin/sh",
-        "-c",
-        "trap '' TERM\nwhile true\ndo sleep 0.1\ndone",
-    ];
+    let supervisor = &home.supervisor;
     home.write(
         "run/next.conf",
         vec![
@@ -175,27 +169,9 @@ fn what_cannot_run_says_why() {
             home.program("short-1", &["/bin/false"]),
         ],
     );
-    // A line break cannot stand in an ini file, so the stubborn one is a script.
-    let script = home.dir.path().join("stubborn");
-    fs::write(
-        &script,
-        format!("#!/bin/sh\n{}\n", stubborn[2]).as_bytes(),
-        0o755,
-    )
-    .unwrap();
-    assert_eq!(
-        std::fs::metadata(&script).unwrap().permissions().mode() & 0o777,
-        0o755
-    );
-    let mut programs = vec![home.program("stubborn-1", &[script.to_str().unwrap()])];
-    programs[0].stop_wait = Duration::from_secs(1);
-    fs::create_folder(&home.dir.path().join("current")).unwrap();
-    home.write("current/supervisor.conf", programs);
-    let supervisor = &home.supervisor;
     supervisor.reread().unwrap();
-    for name in ["gone-1", "short-1", "stubborn-1"] {
-        supervisor.add(name).unwrap();
-    }
+    supervisor.add("gone-1").unwrap();
+    supervisor.add("short-1").unwrap();
     let error = supervisor.start("gone-1").unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -209,22 +185,33 @@ fn what_cannot_run_says_why() {
         "Exited too quickly (process log may have details)"
     );
     supervisor.stop_and_wait("short-1", WAIT).unwrap();
+    let broken = home.dir.path().join("run/next.conf");
+    fs::write(&broken, b"nonsense", fs::PUBLIC).unwrap();
+    assert_eq!(fault(supervisor.reread()), Fault::CannotReread);
+}
+
+#[test]
+fn one_that_does_not_stop_is_killed_after_its_time() {
+    let home = Home::new().start();
+    let supervisor = &home.supervisor;
+    // A line break cannot stand in an ini file, so it is a script.
+    let script = home.dir.path().join("stubborn");
+    let text = "#!/bin/sh\ntrap '' TERM\nwhile true\ndo sleep 0.1\ndone\n";
+    fs::write(&script, text.as_bytes(), 0o755).unwrap();
+    let stubborn = Program {
+        stop_wait: Duration::from_secs(1),
+        ..home.program("stubborn-1", &[script.to_str().unwrap()])
+    };
+    home.write("run/next.conf", vec![stubborn]);
+    supervisor.reread().unwrap();
+    supervisor.add("stubborn-1").unwrap();
     supervisor.start("stubborn-1").unwrap();
     home.wait_for("stubborn-1", &[State::Running]);
     let error = supervisor
         .stop_and_wait("stubborn-1", Duration::from_millis(100))
         .unwrap_err();
     assert!(matches!(error, RpcError::NotStopped { .. }), "{error}");
-    // After its second to end, the whole group is killed.
     supervisor.stop_and_wait("stubborn-1", WAIT).unwrap();
-
-    fs::write(
-        &home.dir.path().join("run/next.conf"),
-        b"nonsense",
-        fs::PUBLIC,
-    )
-    .unwrap();
-    assert_eq!(fault(supervisor.reread()), Fault::CannotReread);
 }
 
 #[test]
@@ -302,30 +289,33 @@ fn the_daemon_keeps_nothing_of_the_callers() {
         .collect();
     assert_eq!(names, ["HOME", "LANG", "PATH"]);
     drop(lock);
-    // Starting a running one does nothing; stopping ends it and what it runs.
-    home.daemon.start(WAIT).unwrap();
-    assert_eq!(home.daemon.pid(), Some(pid));
+}
+
+#[test]
+fn it_starts_once_stops_and_starts_after_a_kill() {
+    let home = Home::new().start();
+    let daemon = &home.daemon;
+    let pid = daemon.pid().unwrap();
+    daemon.start(WAIT).unwrap();
+    assert_eq!(daemon.pid(), Some(pid));
     home.supervisor.shutdown().unwrap();
-    home.daemon.wait_until_gone(pid, WAIT).unwrap();
+    daemon.wait_until_gone(pid, WAIT).unwrap();
     let down = home.supervisor.processes().unwrap_err();
-    assert_eq!(
-        down.hints(),
-        [format!(
-            "start it: supervisord -c {}",
-            home.daemon.conf.display()
-        )]
-    );
-    // What is left of one that was killed is no obstacle.
-    home.daemon.start(WAIT).unwrap();
-    let killed = home.daemon.pid().unwrap();
-    nix::sys::signal::kill(
-        nix::unistd::Pid::from_raw(killed.cast_signed()),
-        nix::sys::signal::Signal::SIGKILL,
-    )
-    .unwrap();
-    home.daemon.wait_until_gone(killed, WAIT).unwrap();
-    home.daemon.start(WAIT).unwrap();
-    assert_ne!(home.daemon.pid().unwrap(), killed);
+    let hint = format!("start it: supervisord -c {}", daemon.conf.display());
+    assert_eq!(down.hints(), [hint]);
+
+    daemon.start(WAIT).unwrap();
+    let killed = daemon.pid().unwrap();
+    // What it ran outlives it; this test ends that itself.
+    let orphan = home.wait_for("nginx", &[State::Running]).pid.unwrap();
+    for pid in [killed, orphan] {
+        let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+    daemon.wait_until_gone(killed, WAIT).unwrap();
+    // Its socket and pid file are still there, and no obstacle.
+    daemon.start(WAIT).unwrap();
+    assert_ne!(daemon.pid().unwrap(), killed);
 }
 
 #[test]

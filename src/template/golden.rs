@@ -7,6 +7,7 @@ use super::site::{Backend, Main, Pages, Site};
 use super::uwsgi::Uwsgi;
 use super::{Template, TemplateError, render, without_header};
 use crate::base::fs;
+use crate::base::hint::chain;
 use crate::base::names::ReleaseId;
 use crate::supervisor::program::{Program, ReleasePrograms, StopSignal, Supervisord};
 
@@ -182,6 +183,18 @@ fn a_value_the_format_cannot_carry_is_named() {
             .to_string()
             .contains("nginx would read `$` as a variable"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_home_that_reads_as_a_pattern_is_refused() {
+    let error = render(Template::NginxMain, &main_conf(Path::new("/srv/a[1]"))).unwrap_err();
+    assert_eq!(
+        chain(&error),
+        [
+            "the values for nginx/nginx.conf cannot be read",
+            "nginx would read /srv/a[1] as a pattern"
+        ]
     );
 }
 

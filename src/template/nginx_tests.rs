@@ -179,6 +179,15 @@ fn pages_assets_and_everything_else_go_where_they_should() {
     ] {
         assert_eq!(server.status(path), 404, "{path}");
     }
+    // Under `STATIC_URL`, but the frontend's.
+    let script = "static/js/main.a1b2c3d9.js";
+    put(&server.path("cache/frontend/1").join(script), "cra");
+    assert_eq!(server.get("/static/js/main.a1b2c3d9.js").text(), "cra");
+}
+
+#[test]
+fn files_whose_name_has_a_hash_are_kept_for_good() {
+    let server = Server::start(|site| site);
     for path in [
         asset(1).as_str(),
         &asset(2),
@@ -197,12 +206,16 @@ fn pages_assets_and_everything_else_go_where_they_should() {
         server.get(&asset(1)).header("content-type"),
         Some("text/javascript")
     );
-    // Under STATIC_URL, but the frontend's.
-    put(
-        &server.path("cache/frontend/1/static/js/main.a1b2c3d9.js"),
-        "cra",
-    );
-    assert_eq!(server.get("/static/js/main.a1b2c3d9.js").text(), "cra");
+    for name in [
+        "app.12345678.js",
+        "assets/user-settings.js",
+        "assets/foo-my-page2.js",
+        "report-20240101.json",
+    ] {
+        put(&server.path("cache/frontend/1").join(name), "no hash");
+        let response = server.get(&format!("/{name}"));
+        assert_eq!(response.header("cache-control"), Some("no-cache"), "{name}");
+    }
 }
 
 #[test]

@@ -15,7 +15,8 @@ use crate::base::names::{AppName, Domain, ReleaseId, UrlPath};
 pub struct Main {
     /// The app.
     pub app: AppName,
-    /// The app's home.
+    /// The app's home. One with `*`, `?` or `[` is an error: nginx reads `include` as a pattern.
+    #[serde(serialize_with = "no_pattern")]
     pub home: PathBuf,
     /// The site's configuration, as a pattern (`HOME/current/nginx.conf*`), so that none is fine too. To test a release's
     /// before it is live, its own path.
@@ -154,6 +155,14 @@ impl Site {
             https: self.https,
         }
     }
+}
+
+fn no_pattern<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    if path.to_string_lossy().contains(['*', '?', '[']) {
+        let problem = format!("nginx would read {} as a pattern", path.display());
+        return Err(serde::ser::Error::custom(problem));
+    }
+    path.serialize(serializer)
 }
 
 fn folder<'a>(url: Option<&'a UrlPath>, current: &Path, name: &str) -> Option<Folder<'a>> {

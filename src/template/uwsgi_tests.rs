@@ -33,7 +33,7 @@ def application(env, start_response):
 "#;
 
 /// An environment with uWSGI, made once: `target/uwsgi-for-tests`.
-fn environment() -> &'static Path {
+pub(crate) fn environment() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/uwsgi-for-tests");
