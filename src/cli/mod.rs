@@ -31,6 +31,9 @@ use crate::base::hint::{Hint, Report, chain};
 use crate::base::host::Host;
 use crate::base::names::AppName;
 
+/// The heading of options that every command takes.
+const OF_EVERY_COMMAND: &str = "Options of every command";
+
 /// Deploys a Django and Vue app to your own server by `git push`: whole, or not at all.
 #[derive(Debug, Parser)]
 #[command(
@@ -41,17 +44,17 @@ use crate::base::names::AppName;
     after_help = exit_code::HELP
 )]
 struct Args {
-    /// The app; default: LANDFALL_APP, the home the directory lies in, or the only app there is.
     #[arg(
         long,
         global = true,
         value_name = "NAME",
-        help_heading = "Options of every command"
+        help_heading = OF_EVERY_COMMAND,
+        help = "The app [default: LANDFALL_APP, the home the directory lies in, or the only app there is]"
     )]
     app: Option<AppName>,
 
     /// Print data as JSON.
-    #[arg(long, global = true, help_heading = "Options of every command")]
+    #[arg(long, global = true, help_heading = OF_EVERY_COMMAND)]
     json: bool,
 
     #[command(subcommand)]

@@ -6,13 +6,13 @@ use super::Args;
 
 /// All commands but those that people do not type, with the whole names in their usage lines.
 pub(super) fn visible() -> Command {
-    let mut command = without_hidden(Args::command()).term_width(100);
+    let mut command = without_hidden(&Args::command()).term_width(100);
     command.build();
     command
 }
 
 /// clap cannot take a subcommand away again, so the command is put together anew.
-fn without_hidden(command: Command) -> Command {
+fn without_hidden(command: &Command) -> Command {
     let shown: Vec<Command> = command
         .get_subcommands()
         .filter(|inner| !inner.is_hide_set())

@@ -112,6 +112,8 @@ impl Hint for CreateError {
     }
 }
 
+/// What a secret is made of.
+const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 /// How long what was started for an app that could not be made may take to end.
 const STOP: Duration = Duration::from_secs(20);
 
@@ -255,13 +257,12 @@ fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(),
     Ok(())
 }
 
-/// A SECRET_KEY, made once; Django asks for 50 characters or more.
+/// A `SECRET_KEY`, made once; Django asks for 50 characters or more.
 fn first_environment() -> Result<EnvFile, Ended> {
     let mut bytes = [0_u8; 64];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(CreateError::Random)?;
-    const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     let key: String = bytes
         .iter()
         .map(|byte| char::from(LETTERS[usize::from(byte % 64)]))
