@@ -73,13 +73,13 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
         lines.add("gate", format!("{}{skipped}", check.join(" ")));
     }
     for path in settings.shared.files.iter().chain(&settings.shared.dirs) {
-        lines.add("shared", path.to_string());
+        lines.add("shared", path);
     }
     if settings.backend.is_some() {
-        lines.add("health", settings.health.path.to_string());
+        lines.add("health", &settings.health.path);
     }
     for note in &settings.notes {
-        lines.add("note", note.clone());
+        lines.add("note", note);
     }
     lines.0
 }
