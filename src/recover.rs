@@ -119,7 +119,7 @@ fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<(), RpcEr
         if program.state.is_stopped() {
             supervisor.remove(&program.name)?;
         } else if Some(release) != live {
-            supervisor.let_stop(&program.name)?;
+            supervisor.stop(&program.name)?;
         }
     }
     Ok(())

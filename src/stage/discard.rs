@@ -78,7 +78,7 @@ pub fn stop(ctx: &Context<'_>, release: ReleaseId) {
         let is_its = parse_program(&program.name).is_some_and(|(_, id)| id == release);
         if is_its
             && !program.state.is_stopped()
-            && let Err(error) = supervisor.let_stop(&program.name)
+            && let Err(error) = supervisor.stop(&program.name)
         {
             ctx.events
                 .undone(format!("stop {}", program.name), Err(&error));

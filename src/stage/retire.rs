@@ -86,7 +86,7 @@ pub fn run(ctx: &Context<'_>, live: ReleaseId) -> Result<usize, RpcError> {
             // the old socket before the switch has been accepted, and a graceful end loses none.
             let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
         }
-        supervisor.let_stop(&program.name)?;
+        supervisor.stop(&program.name)?;
         told += 1;
     }
     Ok(told)

@@ -189,18 +189,13 @@ impl Supervisor {
             .map(|_| ())
     }
 
-    /// As [`Supervisor::stop`], where one that does not run, or is stopping already, is fine.
-    pub fn let_stop(&self, name: &str) -> Result<(), RpcError> {
-        match self.stop(name) {
-            Err(error) if error.fault() == Some(Fault::NotRunning) => Ok(()),
-            other => other,
-        }
-    }
-
     /// Stops a program and waits until it is gone, at most `longest`. One that does not run is fine. supervisord kills it
     /// after the program's own `stop_wait`, which should be shorter.
     pub fn stop_and_wait(&self, name: &str, longest: Duration) -> Result<(), RpcError> {
-        self.let_stop(name)?;
+        match self.stop(name) {
+            Err(error) if error.fault() != Some(Fault::NotRunning) => return Err(error),
+            _ => {}
+        }
         let deadline = Instant::now() + longest;
         while !self
             .process(name)?
