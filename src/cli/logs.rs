@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::fs::{self, FsError};
+use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::secret::Redactor;
@@ -99,17 +99,12 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         }
         tails.push((name, tail));
     }
-    if args.follow {
-        follow(&printer, &mut tails)?;
+    if !args.follow {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Prints what comes, until nobody reads any more.
-fn follow(printer: &Printer, tails: &mut [(&String, Tail)]) -> Result<(), FsError> {
     loop {
         thread::sleep(POLL);
-        for (name, tail) in &mut *tails {
+        for (name, tail) in &mut tails {
             if !printer.print(name, &tail.more()?) {
                 return Ok(());
             }

@@ -31,9 +31,6 @@ use crate::base::hint::{Hint, Report, chain};
 use crate::base::host::Host;
 use crate::base::names::AppName;
 
-/// The heading of options that every command takes.
-const OF_EVERY_COMMAND: &str = "Options of every command";
-
 /// Deploys a Django and Vue app to your own server by `git push`: whole, or not at all.
 #[derive(Debug, Parser)]
 #[command(
@@ -44,17 +41,17 @@ const OF_EVERY_COMMAND: &str = "Options of every command";
     after_help = exit_code::HELP
 )]
 struct Args {
+    /// The app; default: `LANDFALL_APP`, the home the directory lies in, or the only app there is.
     #[arg(
         long,
         global = true,
         value_name = "NAME",
-        help_heading = OF_EVERY_COMMAND,
-        help = "The app [default: LANDFALL_APP, the home the directory lies in, or the only app there is]"
+        help_heading = "Options of every command"
     )]
     app: Option<AppName>,
 
     /// Print data as JSON.
-    #[arg(long, global = true, help_heading = OF_EVERY_COMMAND)]
+    #[arg(long, global = true, help_heading = "Options of every command")]
     json: bool,
 
     #[command(subcommand)]

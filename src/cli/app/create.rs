@@ -112,8 +112,6 @@ impl Hint for CreateError {
     }
 }
 
-/// What a secret is made of.
-const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 /// How long what was started for an app that could not be made may take to end.
 const STOP: Duration = Duration::from_secs(20);
 
@@ -256,6 +254,9 @@ fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(),
     recover::start_supervisord(&ctx)?;
     Ok(())
 }
+
+/// 64 letters, so that each value of a random byte is as likely as any other.
+const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
 /// A `SECRET_KEY`, made once; Django asks for 50 characters or more.
 fn first_environment() -> Result<EnvFile, Ended> {
