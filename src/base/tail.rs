@@ -263,8 +263,8 @@ mod tests {
             (vec!["three".to_owned()], Some("four".into()))
         );
         log.append("\n");
-        let long = "x".repeat(50_000);
-        log.append(&format!("{long}\n{long}\nlast\n"));
+        let xs = "x".repeat(50_000);
+        log.append(&format!("{xs}\n{xs}\nlast\n"));
         let last = log.last(3);
         assert_eq!(
             (last[0].len(), last[1].len(), last[2].as_str()),

@@ -51,90 +51,101 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
 
 /// The plan for people.
 pub(super) fn lines(plan: &Plan) -> Vec<String> {
-    let mut lines = vec![format!(
-        "{} \"{}\": {}",
-        plan.commit.short(),
-        plan.subject,
-        plan.summary()
-    )];
-    let mut add = |name: &str, text: String| lines.push(format!("  {name:<13} {text}"));
     let changed = plan
         .changed_files
         .map(|changed| format!(", {changed} changed"))
         .unwrap_or_default();
-    add(
+    let mut lines = Lines(vec![format!(
+        "{} \"{}\": {}",
+        plan.commit.short(),
+        plan.subject,
+        plan.summary()
+    )]);
+    lines.add(
         "checkout",
         format!("{}{changed}", count(plan.files, "file")),
     );
-    if let Some(frontend) = &plan.settings.frontend {
-        match &frontend.build {
-            Some(build) => {
-                add(
-                    "frontend",
-                    format!(
-                        "{} ({}: {} → {})",
-                        step(&plan.frontend),
-                        dir(&frontend.dir),
-                        build.command.join(" "),
-                        frontend.output
-                    ),
-                );
-                if plan.node_modules != Step::Nothing {
-                    add(
-                        "node_modules",
-                        format!("{} ({})", step(&plan.node_modules), build.install.join(" ")),
-                    );
-                }
-            }
-            None => add(
+    lines.frontend(plan);
+    lines.processes(plan);
+    let settings = &plan.settings;
+    for check in &settings.gate.run {
+        let skipped = if plan.skip_gate { " (skipped)" } else { "" };
+        lines.add("gate", format!("{}{skipped}", check.join(" ")));
+    }
+    for path in settings.shared.files.iter().chain(&settings.shared.dirs) {
+        lines.add("shared", path);
+    }
+    if settings.backend.is_some() {
+        lines.add("health", &settings.health.path);
+    }
+    for note in &settings.notes {
+        lines.add("note", note);
+    }
+    lines.0
+}
+
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn add(&mut self, name: &str, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        self.0.push(format!("  {name:<13} {text}"));
+    }
+
+    fn frontend(&mut self, plan: &Plan) {
+        let Some(frontend) = &plan.settings.frontend else {
+            return;
+        };
+        let Some(build) = &frontend.build else {
+            return self.add(
                 "frontend",
                 format!("{} as committed", dir(&frontend.output)),
+            );
+        };
+        self.add(
+            "frontend",
+            format!(
+                "{} ({}: {} → {})",
+                step(&plan.frontend),
+                dir(&frontend.dir),
+                build.command.join(" "),
+                frontend.output
             ),
+        );
+        if plan.node_modules != Step::Nothing {
+            self.add(
+                "node_modules",
+                format!("{} ({})", step(&plan.node_modules), build.install.join(" ")),
+            );
         }
     }
-    if let Some(backend) = &plan.settings.backend {
-        add("venv", step(&plan.venv));
-        add(
-            "web",
-            format!(
-                "{} in {}, {} × {}",
-                backend.wsgi,
-                dir(&backend.dir),
-                count(backend.processes.into(), "process"),
-                count(backend.threads.into(), "thread")
-            ),
-        );
+
+    fn processes(&mut self, plan: &Plan) {
+        if let Some(backend) = &plan.settings.backend {
+            self.add("venv", step(&plan.venv));
+            self.add(
+                "web",
+                format!(
+                    "{} in {}, {} × {}",
+                    backend.wsgi,
+                    dir(&backend.dir),
+                    count(backend.processes.into(), "process"),
+                    count(backend.threads.into(), "thread")
+                ),
+            );
+        }
+        for worker in &plan.settings.workers {
+            let singleton = if worker.singleton {
+                " (one at a time)"
+            } else {
+                ""
+            };
+            self.add(
+                worker.name.as_str(),
+                format!("{}{singleton}", worker.command.join(" ")),
+            );
+        }
     }
-    for worker in &plan.settings.workers {
-        let singleton = if worker.singleton {
-            " (one at a time)"
-        } else {
-            ""
-        };
-        add(
-            worker.name.as_str(),
-            format!("{}{singleton}", worker.command.join(" ")),
-        );
-    }
-    for check in &plan.settings.gate.run {
-        add("gate", check.join(" "));
-    }
-    for path in plan
-        .settings
-        .shared
-        .files
-        .iter()
-        .chain(&plan.settings.shared.dirs)
-    {
-        add("shared", path.to_string());
-    }
-    if plan.settings.backend.is_some() {
-        add("health", plan.settings.health.path.to_string());
-    }
-    for note in &plan.settings.notes {
-        add("note", note.clone());
-    }
-    lines
 }
 
 /// A folder in a sentence.

@@ -1,8 +1,9 @@
-//! SQLite databases, copied while something writes to them. Python's own sqlite3 does it: every Django server has it.
+//! `SQLite` databases, copied while something writes to them. Python's own sqlite3 does it: every Django server has it.
 //!
 //! takes: a database's path · gives: a whole copy, its write-ahead log included · touches: the target
 
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::base::command::{self, Cmd, CommandError};
@@ -13,7 +14,7 @@ use crate::base::host::SYSTEM_PATH;
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 /// How every database file begins (<https://www.sqlite.org/fileformat2.html>, 1.3.1).
 const MAGIC: &[u8] = b"SQLite format 3\0";
-/// SQLite's online backup, <https://docs.python.org/3/library/sqlite3.html#sqlite3.Connection.backup>.
+/// `SQLite`'s online backup, <https://docs.python.org/3/library/sqlite3.html#sqlite3.Connection.backup>.
 const SCRIPT: &str = "\
 import sqlite3, sys
 source = sqlite3.connect(sys.argv[1], timeout=60)
@@ -23,7 +24,7 @@ target.close()
 source.close()
 ";
 
-/// Names that a SQLite database usually has.
+/// Names that a `SQLite` database usually has.
 pub fn is_database_name(name: &str) -> bool {
     name.rsplit_once('.')
         .is_some_and(|(_, suffix)| ["sqlite3", "sqlite", "db"].contains(&suffix))
@@ -31,7 +32,6 @@ pub fn is_database_name(name: &str) -> bool {
 
 /// The file begins as a database does.
 pub fn is_database(path: &Path) -> bool {
-    use std::io::Read;
     let mut start = [0; MAGIC.len()];
     std::fs::File::open(path)
         .and_then(|mut file| file.read_exact(&mut start))
@@ -39,8 +39,8 @@ pub fn is_database(path: &Path) -> bool {
         && start == MAGIC
 }
 
-/// What SQLite keeps beside a database while it is in use.
-pub fn companions(path: &Path) -> [std::path::PathBuf; 3] {
+/// What `SQLite` keeps beside a database while it is in use.
+pub fn companions(path: &Path) -> [PathBuf; 3] {
     ["-wal", "-shm", "-journal"].map(|suffix| {
         let mut companion = path.as_os_str().to_owned();
         companion.push(suffix);

@@ -12,6 +12,8 @@ use crate::base::words::list;
 use crate::cli::session::{self, Session};
 use crate::cli::{Ended, Globals, deploy, head, output};
 use crate::config::env_file::EnvFile;
+use crate::git::Repo;
+use crate::release::record::Record;
 use crate::release::store;
 
 #[derive(Debug, clap::Args)]
@@ -145,10 +147,23 @@ fn take_effect(
                 app: Some(session.app.name.clone()),
                 json: globals.json,
             };
-            return deploy::run(host, &globals, &deploy::Args::of(live.commit.to_string()));
+            return deploy::run(host, &globals, &deploy::Args::of(revision(session, &live)?));
         }
     }
     Ok(())
+}
+
+/// What the live release was asked for by, where that still is its commit: a branch reads better than an id.
+fn revision(session: &Session, live: &Record) -> Result<String, Ended> {
+    let repo = Repo::open(&session.home.repository())?;
+    let same = repo
+        .resolve(&live.source)
+        .is_ok_and(|commit| commit == live.commit);
+    Ok(if same {
+        live.source.clone()
+    } else {
+        live.commit.to_string()
+    })
 }
 
 #[cfg(test)]

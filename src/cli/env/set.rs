@@ -11,7 +11,7 @@ use crate::base::secret::Secret;
 use crate::base::terminal;
 use crate::cli::{Ended, Globals, output};
 
-/// The longest value, in bytes: Linux gives a process no longer string than 128 KiB (MAX_ARG_STRLEN).
+/// The longest value, in bytes: Linux gives a process no longer string than 128 KiB (`MAX_ARG_STRLEN`).
 const LONGEST: usize = 127 * 1024;
 
 #[derive(Debug, clap::Args)]

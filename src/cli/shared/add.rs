@@ -72,33 +72,12 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     };
     let _lock = session.lock(host, "change of what is shared")?;
     let repo = Repo::open(&session.home.repository())?;
+    // As they are now that nobody else changes them.
     let app = session::read_settings(&session.settings_file)?;
     let scene = Scene::of(&session, &app, &repo)?;
     let what = scene.what(&path, told)?;
-    let target = path.under(&session.home.shared());
-    let (source, put) = match what {
-        What::File => {
-            let source = match from {
-                Some(source) => source,
-                // What is there needs no source.
-                None if target.exists() => Source::Empty,
-                None => content::of_file(&scene, &path)?,
-            };
-            let put = content::put_file(host, &scene, &target, &source, args.force)?;
-            (source, put)
-        }
-        What::Folder => {
-            let live = scene.in_live_release(&path).map(Source::Live);
-            let source = from.or(live).unwrap_or(Source::Empty);
-            let put = content::put_folder(host, &target, &source, args.force)?;
-            (source, put)
-        }
-    };
-    let named = name(&session, &scene, &path, what)?;
+    let (source, put) = put(host, &scene, (&path, what), from, args.force)?;
     let report = Report {
-        path,
-        kind: what,
-        lies: target,
         content: match put {
             Put::New => "new",
             Put::Replaced(_) => "replaced",
@@ -108,7 +87,10 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             Put::Replaced(old) => Some(old.clone()),
             _ => None,
         },
-        added_to_settings: named,
+        added_to_settings: name(&session, &scene, &path, what)?,
+        lies: path.under(&session.home.shared()),
+        kind: what,
+        path,
     };
     if globals.json {
         output::json(&report);
@@ -117,6 +99,31 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         output::say(line);
     }
     Ok(())
+}
+
+/// Finds the content, unless it is given, and puts it into `shared/`.
+fn put(
+    host: &Host,
+    scene: &Scene<'_>,
+    (path, what): (&RepoPath, What),
+    from: Option<Source>,
+    force: bool,
+) -> Result<(Source, Put), Ended> {
+    let target = path.under(&scene.home.shared());
+    let source = match (from, what) {
+        (Some(source), _) => source,
+        // What is there needs no source.
+        (None, What::File) if target.exists() => Source::Empty,
+        (None, What::File) => content::of_file(scene, path)?,
+        (None, What::Folder) => scene
+            .in_live_release(path)
+            .map_or(Source::Empty, Source::Live),
+    };
+    let put = match what {
+        What::File => content::put_file(host, scene, &target, &source, force)?,
+        What::Folder => content::put_folder(host, &target, &source, force)?,
+    };
+    Ok((source, put))
 }
 
 /// Writes the path into the settings file, unless it is named already. True if it was written.

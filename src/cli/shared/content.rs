@@ -23,7 +23,7 @@ pub(super) enum Source {
     Live(PathBuf),
     /// git's.
     Git(Vec<u8>),
-    /// Nothing: an empty file, which SQLite takes for an empty database, or an empty folder.
+    /// Nothing: an empty file, which `SQLite` takes for an empty database, or an empty folder.
     Empty,
 }
 

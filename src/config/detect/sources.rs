@@ -90,8 +90,11 @@ pub(super) fn imports(path: &str, text: &str, folder: &str) -> Vec<Import> {
             tries.push((indent, goes_on(&lines[number + 1..], indent)));
         }
         let stems = import_stems(path, statement.trim_start_matches("try:").trim(), folder);
-        let tried = tries.iter().any(|(_, goes_on)| *goes_on);
-        found.extend(stems.into_iter().map(|stem| Import { stem, tried }));
+        let is_tried = tries.iter().any(|(_, goes_on)| *goes_on);
+        found.extend(stems.into_iter().map(|stem| Import {
+            stem,
+            tried: is_tried,
+        }));
     }
     found
 }

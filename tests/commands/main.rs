@@ -1,0 +1,8 @@
+//! The commands, run as people run them, on a home made by `app create`; nothing is deployed. Outputs are compared whole.
+
+mod app;
+mod env;
+mod logs;
+mod project;
+mod server;
+mod shared;
