@@ -167,21 +167,20 @@ impl Supervisor {
             .map(|_| ())
     }
 
-    /// Sends a program its stop signal; does not wait until it ends. One that does not run is an error
-    /// ([`Fault::NotRunning`]), also while it is already stopping.
+    /// Sends a program its stop signal; does not wait until it ends. One that does not run is fine, and so is one that is
+    /// stopping already: releases that follow each other quickly meet programs that still finish.
     pub fn stop(&self, name: &str) -> Result<(), RpcError> {
         let params = [text(name), Value::Bool(false)];
-        self.call("supervisor.stopProcess", name, &params)
-            .map(|_| ())
+        match self.call("supervisor.stopProcess", name, &params) {
+            Err(error) if error.fault() != Some(Fault::NotRunning) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Stops a program and waits until it is gone, at most `longest`. One that does not run is fine. supervisord kills it
     /// after the program's own `stop_wait`, which should be shorter.
     pub fn stop_and_wait(&self, name: &str, longest: Duration) -> Result<(), RpcError> {
-        match self.stop(name) {
-            Err(error) if error.fault() != Some(Fault::NotRunning) => return Err(error),
-            _ => {}
-        }
+        self.stop(name)?;
         let deadline = Instant::now() + longest;
         while !self
             .process(name)?
