@@ -9,12 +9,16 @@ use super::Context;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
-use crate::release::process::parse_program;
+use crate::release::process::{WEB, parse_program};
 use crate::release::store::{self, StoreError};
 use crate::supervisor::fault::RpcError;
+use crate::supervisor::rpc::Supervisor;
 
 /// How long the processes of a release that never served may take to end.
 const PATIENCE: Duration = Duration::from_secs(75);
+
+/// How long the requests of its web process may take to finish.
+const MOMENT: Duration = Duration::from_secs(3);
 
 /// Something could not be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -64,11 +68,26 @@ fn stop_processes(ctx: &Context<'_>, release: ReleaseId) -> Result<(), RpcError>
         .filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
     for program in of_release {
         if !program.state.is_stopped() {
-            supervisor.stop_and_wait(&program.name, PATIENCE)?;
+            end(&supervisor, &program.name)?;
         }
         supervisor.remove(&program.name)?;
     }
     Ok(())
+}
+
+/// Ends one process. A web process may be stuck in the very request that showed that it does not work; what it serves gets
+/// a moment to finish, not the time of one that has served.
+fn end(supervisor: &Supervisor, program: &str) -> Result<(), RpcError> {
+    let is_web = parse_program(program).is_some_and(|(process, _)| process == WEB);
+    if is_web {
+        match supervisor.stop_and_wait(program, MOMENT) {
+            Err(RpcError::NotStopped { .. }) => {}
+            ended => return ended,
+        }
+        // TERM: uWSGI exits at once. It may have ended by now, which is as good.
+        let _ = supervisor.signal(program, "TERM");
+    }
+    supervisor.stop_and_wait(program, PATIENCE)
 }
 
 /// Stops a release's processes without waiting; its folder stays. For a release that was good before.
