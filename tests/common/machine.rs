@@ -54,6 +54,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
+    pub(crate) parent: i32,
     pub(crate) command: String,
     /// The release it belongs to: its folder is the process's, or its number stands in the environment.
     pub(crate) release: Option<u32>,
@@ -80,12 +81,14 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
             let is_its = [&command, &cwd, &environ]
                 .iter()
                 .any(|text| text.contains(&folder));
+            let stat = text("stat");
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
             // A zombie has ended; its parent has not looked yet.
-            let is_zombie = text("stat")
-                .rsplit_once(')')
-                .is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'));
+            let is_zombie = fields.next()? == "Z";
+            let parent = fields.next()?.parse().ok()?;
             (is_its && !is_zombie).then(|| Process {
                 pid,
+                parent,
                 command: command.trim().to_owned(),
                 release: number_after(&cwd, "/releases/")
                     .or_else(|| number_after(&environ, "LANDFALL_RELEASE=")),
@@ -94,6 +97,21 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
         .collect();
     found.sort_by(|a, b| (&a.command, a.pid).cmp(&(&b.command, b.pid)));
     found
+}
+
+/// Those that descend from none of the others of that program: what a daemon has nothing to do with.
+pub(crate) fn strays<'a>(processes: &'a [Process], daemon: &str) -> Vec<&'a Process> {
+    let is_under = |process: &Process| {
+        let mut now = Some(process);
+        while let Some(each) = now {
+            if each.command.contains(daemon) {
+                return true;
+            }
+            now = processes.iter().find(|other| other.pid == each.parent);
+        }
+        false
+    };
+    processes.iter().filter(|process| !is_under(process)).collect()
 }
 
 fn number_after(text: &str, word: &str) -> Option<u32> {

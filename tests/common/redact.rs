@@ -10,8 +10,15 @@ pub(crate) fn line(text: &str, folders: &[(&str, &str)]) -> String {
     words(&text)
 }
 
-/// Many lines.
+/// Many lines. Frontend and Python environment are built side by side; whichever ends first, here the frontend's comes
+/// first.
 pub(crate) fn lines(lines: &[String], folders: &[(&str, &str)]) -> String {
+    let mut lines = lines.to_vec();
+    for at in 1..lines.len() {
+        if lines[at].starts_with("  frontend ") && lines[at - 1].starts_with("  python ") {
+            lines.swap(at - 1, at);
+        }
+    }
     lines
         .iter()
         .map(|each| line(each, folders) + "\n")

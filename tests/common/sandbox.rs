@@ -486,26 +486,36 @@ impl Sandbox {
         all
     }
 
-    /// Waits until nothing of a release runs but of the live one, and nginx has settled.
+    /// Waits until nothing of a release runs but of the live one, and nginx has no more workers than it should have.
     #[track_caller]
     pub(crate) fn settle(&self) {
         super::until("old processes end", Duration::from_secs(90), || {
             let live = self.live();
-            self.processes().iter().all(|process| {
-                (process.release.is_none() || process.release == live)
-                    && !process.command.contains("is shutting down")
-            })
+            let processes = self.processes();
+            let workers = processes
+                .iter()
+                .filter(|process| process.command.starts_with("nginx: worker process"))
+                .count();
+            workers == 2
+                && processes
+                    .iter()
+                    .all(|process| process.release.is_none() || process.release == live)
         });
     }
 
-    /// Ends what is left by its number, for when `app remove` could not.
+    /// Ends everything of this sandbox, each process by its number.
     fn end_processes(&self) {
         use nix::sys::signal::{Signal, kill};
-        for _ in 0..3 {
-            for process in self.processes() {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            let processes = self.processes();
+            if processes.is_empty() || std::time::Instant::now() > deadline {
+                return;
+            }
+            for process in processes {
                 let _ = kill(nix::unistd::Pid::from_raw(process.pid), Signal::SIGKILL);
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
@@ -516,6 +526,9 @@ impl Drop for Sandbox {
             eprintln!("kept: {}", self.root.display());
             return;
         }
+        let running = self.processes();
+        // supervisord takes seconds to end what it started, one after the other; only that it does is a test of its own.
+        self.end_processes();
         let removed = self.landfall(&["app", "remove", self.app.name(), "--yes"]);
         let left = self.processes();
         self.end_processes();
@@ -523,6 +536,8 @@ impl Drop for Sandbox {
         if !std::thread::panicking() {
             assert!(removed.status.success(), "app remove: {}", said(&removed));
             assert!(left.is_empty(), "left running: {left:#?}");
+            let strays = machine::strays(&running, "supervisord");
+            assert!(strays.is_empty(), "nobody's any more, and running: {strays:#?}");
         }
     }
 }

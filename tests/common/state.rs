@@ -1,8 +1,10 @@
 //! The state of a home that a failed deploy must leave as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::sandbox::Sandbox;
 
@@ -13,7 +15,8 @@ pub(crate) struct State {
     releases: Vec<u32>,
     branch: Option<String>,
     files: BTreeSet<String>,
-    processes: Vec<String>,
+    /// How many processes run for each release, and for none (supervisord, nginx).
+    processes: BTreeMap<Option<u32>, usize>,
 }
 
 impl State {
@@ -21,19 +24,56 @@ impl State {
     #[track_caller]
     pub(crate) fn of(sandbox: &Sandbox) -> Self {
         sandbox.settle();
-        let mut files = BTreeSet::new();
+        Self::now(sandbox)
+    }
+
+    fn now(sandbox: &Sandbox) -> Self {
+        let (mut files, mut processes) = (BTreeSet::new(), BTreeMap::new());
         list(&sandbox.home, "", &mut files);
+        for process in sandbox.processes() {
+            *processes.entry(process.release).or_default() += 1;
+        }
         Self {
             live: sandbox.live(),
             releases: sandbox.releases(),
             branch: sandbox.remote_ref("refs/heads/master"),
             files,
-            processes: sandbox
-                .processes()
-                .into_iter()
-                .map(|process| process.command)
-                .collect(),
+            processes,
         }
+    }
+
+    /// Waits until the home is as it was; what differs is told. `may_stay` are folders that may hold more than before.
+    #[track_caller]
+    pub(crate) fn comes_back(&self, sandbox: &Sandbox, may_stay: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let mut now = Self::now(sandbox);
+            now.files.retain(|file| {
+                self.files.contains(file) || !may_stay.iter().any(|start| file.starts_with(start))
+            });
+            if now == *self {
+                return;
+            }
+            if Instant::now() > deadline {
+                panic!("{}", self.difference(&now, sandbox));
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn difference(&self, now: &Self, sandbox: &Sandbox) -> String {
+        let new: Vec<_> = now.files.difference(&self.files).collect();
+        let gone: Vec<_> = self.files.difference(&now.files).collect();
+        let processes: Vec<String> = sandbox
+            .processes()
+            .into_iter()
+            .map(|process| process.command.chars().take(120).collect())
+            .collect();
+        format!(
+            "not as it was.\nnew files: {new:?}\nfiles gone: {gone:?}\nlive: {:?}, was {:?}\nreleases: {:?}, were {:?}\n\
+             branch: {:?}, was {:?}\nprocesses by release: {:?}, were {:?}: {processes:#?}",
+            now.live, self.live, now.releases, self.releases, now.branch, self.branch, now.processes, self.processes
+        )
     }
 }
 

@@ -14,4 +14,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod broken;
 mod path;
+mod tree;
