@@ -15,5 +15,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod broken;
+mod cache;
+mod load;
 mod path;
+mod refs;
+mod rollback;
 mod tree;
