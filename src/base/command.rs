@@ -188,6 +188,11 @@ pub enum Problem {
 }
 
 impl CommandError {
+    /// The command line as it could be typed.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
     /// What went wrong.
     pub fn problem(&self) -> &Problem {
         &self.problem

@@ -42,10 +42,17 @@ pub enum BuildError {
 impl Hint for BuildError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Node(error) => tool::node::advice(error.tool_output())
-                .into_iter()
-                .chain(error.hints())
-                .collect(),
+            Self::Node(error) => {
+                let mut hints = error.hints();
+                hints.extend(tool::node::advice(error.tool_output()));
+                if hints.is_empty() {
+                    hints.push(format!(
+                        "try the same here, in a fresh clone: {}",
+                        error.command()
+                    ));
+                }
+                hints
+            }
             Self::Python(error) => tool::python::advice(error.tool_output())
                 .into_iter()
                 .chain(error.hints())

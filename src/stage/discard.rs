@@ -12,6 +12,7 @@ use crate::base::names::ReleaseId;
 use crate::release::process::{WEB, parse_program};
 use crate::release::store::{self, StoreError};
 use crate::supervisor::fault::RpcError;
+use crate::supervisor::rpc::Supervisor;
 use crate::tool::uwsgi;
 
 /// How long the processes of a release that never served may take to end.
@@ -19,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(75);
 
 /// How long a web process may take to show that it has accepted every request that was on its way.
 const BARRIER: Duration = Duration::from_secs(10);
+/// How long the requests of one that was live for a moment may take to finish.
+const MOMENT: Duration = Duration::from_secs(10);
 
 /// Something could not be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -77,20 +80,40 @@ fn stop_processes(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Resu
         .filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
     for program in of_release {
         if !program.state.is_stopped() {
-            if parse_program(&program.name).is_some_and(|(name, _)| name == WEB) {
-                match served {
-                    Served::Yes => drained(ctx, release),
-                    Served::No => {
-                        supervisor.stop(&program.name)?;
-                        let _ = supervisor.signal(&program.name, "INT");
-                    }
-                }
-            }
-            supervisor.stop_and_wait(&program.name, PATIENCE)?;
+            end(ctx, &supervisor, &program.name, release, served)?;
         }
         supervisor.remove(&program.name)?;
     }
     Ok(())
+}
+
+/// Ends one process. A web process that nobody was sent to ends at once; one that was live finishes its requests, but for
+/// one that is stuck in the very request that showed that it does not work.
+fn end(
+    ctx: &Context<'_>,
+    supervisor: &Supervisor,
+    program: &str,
+    release: ReleaseId,
+    served: Served,
+) -> Result<(), RpcError> {
+    let is_web = parse_program(program).is_some_and(|(process, _)| process == WEB);
+    match served {
+        Served::Yes if is_web => {
+            drained(ctx, release);
+            match supervisor.stop_and_wait(program, MOMENT) {
+                Err(RpcError::NotStopped { .. }) => {}
+                ended => return ended,
+            }
+            // It may have ended by now, which is as good.
+            let _ = supervisor.signal(program, "INT");
+        }
+        Served::No if is_web => {
+            supervisor.stop(program)?;
+            let _ = supervisor.signal(program, "INT");
+        }
+        _ => {}
+    }
+    supervisor.stop_and_wait(program, PATIENCE)
 }
 
 /// Waits until the web process has accepted every request that was on its way when the link moved on: connections are

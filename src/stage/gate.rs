@@ -29,7 +29,11 @@ pub enum GateError {
 impl Hint for GateError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Command(error) => error.hints(),
+            Self::Command(error) => {
+                let mut hints = error.hints();
+                hints.push(format!("the same here: {}", error.command()));
+                hints
+            }
             Self::Checks(_) => vec!["the same here: python manage.py check".into()],
             Self::Django(error) => error.hints(),
         }

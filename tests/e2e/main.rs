@@ -1,0 +1,23 @@
+//! End to end: a real `git push` to a real home, with real git, npm, pip, nginx, uWSGI, supervisor and Celery.
+//!
+//! One binary, a file for each promise. `cargo test --test e2e`; the first run installs the fixtures' packages once
+//! (`tests/common/seed.rs`), later runs start from those.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "tests look at the machine itself, and a failed unwrap is a failed test"
+)]
+
+mod broken;
+mod cache;
+#[path = "../common/mod.rs"]
+mod common;
+mod load;
+mod path;
+mod refs;
+mod rollback;
+mod tree;
