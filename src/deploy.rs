@@ -339,6 +339,7 @@ fn begin_record(
         state: State::Preparing,
         created: ctx.host.now_unix(),
         live_at: None,
+        rolled_back: false,
         keys: plan.keys(),
         reused: plan.parts().0.into_iter().map(str::to_owned).collect(),
         checks: checks_of(ctx, plan, None),

@@ -1,6 +1,7 @@
 //! `landfall releases`: what there is to go back to.
 
 use crate::base::host::{Host, rfc3339};
+use crate::release::record::Record;
 use crate::release::store;
 
 use super::session::Session;
@@ -33,7 +34,7 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
         .map(|record| {
             vec![
                 record.release.to_string(),
-                record.state.word().to_owned(),
+                state(record),
                 record.commit.short().to_owned(),
                 record.live_at.map_or_else(|| "-".into(), rfc3339),
                 record.who.clone(),
@@ -46,4 +47,14 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
         &rows,
     );
     Ok(())
+}
+
+/// The state, and what the default of `landfall rollback` makes of it.
+fn state(record: &Record) -> String {
+    let left = if record.rolled_back {
+        ", rolled back"
+    } else {
+        ""
+    };
+    format!("{}{left}", record.state.word())
 }

@@ -31,6 +31,9 @@ pub struct Record {
     /// When it last became live, in seconds since 1970.
     #[serde(default)]
     pub live_at: Option<u64>,
+    /// A rollback went from it to an earlier one; it is not gone back to by itself.
+    #[serde(default)]
+    pub rolled_back: bool,
     /// The caches it uses.
     #[serde(default)]
     pub keys: Keys,

@@ -123,13 +123,14 @@ pub fn update(dir: &ReleaseDir, change: impl FnOnce(&mut Record)) -> Result<Reco
     Ok(record)
 }
 
-/// The releases a rollback may go to by default, nearest first: good ones made before the live one. Going back twice goes
-/// back two releases.
+/// The releases a rollback may go to by itself, the one that was live last first: good ones that no rollback has left.
+/// Going back twice goes back two releases, and never to one that was found bad.
 pub fn rollback_targets(home: &Home) -> Result<Vec<Record>, StoreError> {
     let live = live(home)?;
     let mut targets = records(home)?;
-    targets
-        .retain(|record| live.is_some_and(|live| record.release < live) && record.state.is_good());
-    targets.reverse();
+    targets.retain(|record| {
+        Some(record.release) != live && record.state.is_good() && !record.rolled_back
+    });
+    targets.sort_by_key(|record| std::cmp::Reverse((record.live_at, record.release)));
     Ok(targets)
 }

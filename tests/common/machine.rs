@@ -114,6 +114,8 @@ pub(crate) fn strays<'a>(processes: &'a [Process], daemon: &str) -> Vec<&'a Proc
     processes
         .iter()
         .filter(|process| !is_under(process))
+        // git itself tidies a repository after a large push, and lets nobody wait for it.
+        .filter(|process| !process.command.contains("maintenance run"))
         .collect()
 }
 
