@@ -10,6 +10,7 @@ use crate::base::names::ReleaseId;
 use crate::base::words::count;
 use crate::event::{Event, Outcome, Stage};
 use crate::git::{Commit, Repo};
+use crate::release::cache;
 use crate::release::layout::ReleaseDir;
 use crate::release::process::Processes;
 use crate::release::record::{Checks, DjangoFacts, FORMAT, Record, State};
@@ -104,6 +105,7 @@ fn make(
     } else {
         start_static(ctx, &plan, release)?;
     }
+    cache::set_generation(ctx.home, plan.generation).at(Stage::Health)?;
     store::update(release, |record| record.state = State::Prepared).at(Stage::Health)?;
     Ok(())
 }

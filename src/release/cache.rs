@@ -13,6 +13,9 @@ use crate::git;
 /// The file that says an entry built in place is whole.
 const COMPLETE: &str = ".landfall-complete";
 
+/// The file with the number of rebuilds.
+const GENERATION: &str = "generation";
+
 /// What is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shelf {
@@ -51,6 +54,15 @@ impl KeyBuilder {
         }
     }
 
+    /// Adds the number of rebuilds; none leaves the key as it is.
+    #[must_use]
+    pub fn generation(self, generation: u32) -> Self {
+        if generation == 0 {
+            return self;
+        }
+        self.with("generation", &generation.to_string())
+    }
+
     /// Adds a named fact.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -65,6 +77,24 @@ impl KeyBuilder {
     pub fn finish(self) -> ObjectId {
         git::hash(self.text.as_bytes())
     }
+}
+
+/// How often this home was rebuilt. Part of every key, so that a rebuild makes entries of its own: the live release goes on
+/// with those it was made from, also when the rebuild fails.
+pub fn generation(home: &Home) -> Result<u32, FsError> {
+    let text = fs::read_if_exists(&home.cache().join(GENERATION))?;
+    Ok(text
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or_default())
+}
+
+/// From now on keys are made with this generation.
+pub fn set_generation(home: &Home, generation: u32) -> Result<(), FsError> {
+    if self::generation(home)? == generation {
+        return Ok(());
+    }
+    let text = format!("{generation}\n");
+    fs::write(&home.cache().join(GENERATION), text.as_bytes(), fs::PUBLIC)
 }
 
 /// The folder of an entry, whether or not it is there.
@@ -142,6 +172,18 @@ mod tests {
             find(&home, Shelf::Venv, &key).is_none(),
             "a rebuilt entry is not whole until it says so"
         );
+    }
+
+    #[test]
+    fn a_rebuild_makes_other_keys() {
+        let (_dir, home) = home();
+        assert_eq!(generation(&home).unwrap(), 0);
+        fs::create_folder(&home.cache()).unwrap();
+        set_generation(&home, 1).unwrap();
+        assert_eq!(generation(&home).unwrap(), 1);
+        let key = |generation| KeyBuilder::new("x").generation(generation).finish();
+        assert_ne!(key(0), key(1));
+        assert_eq!(key(0), KeyBuilder::new("x").finish());
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Plan {
     pub changed: Vec<String>,
     /// The app's own checks are left out.
     pub skip_gate: bool,
+    /// The generation of the caches; a rebuild begins the next.
+    pub generation: u32,
 }
 
 /// What is done about one thing that can be cached.
@@ -173,7 +175,8 @@ pub fn run(
     check_shared(ctx, &settings.shared)?;
     check_environment(ctx, &settings.required_env)?;
 
-    let keys = keys::of(ctx, repo, &commit.tree, &settings)?;
+    let generation = cache::generation(ctx.home)? + u32::from(wishes.rebuild);
+    let keys = keys::of(ctx, repo, &commit.tree, &settings, generation)?;
     let step = |shelf, key: Option<ObjectId>| match key {
         None => Step::Nothing,
         Some(key) if !wishes.rebuild && cache::find(ctx.home, shelf, &key).is_some() => {
@@ -203,6 +206,7 @@ pub fn run(
             .and_then(|live| repo.changed_files(&live.tree, &commit.tree).ok()),
         changed: changed_parts(repo, live.as_ref(), &commit.tree, &settings),
         skip_gate: wishes.skip_gate,
+        generation,
         settings,
     })
 }

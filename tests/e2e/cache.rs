@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Push, Sandbox};
+use crate::common::{Probe, Push, Sandbox};
 
 /// What was called since the last time, and not by the app itself.
 struct Calls(Vec<String>);
@@ -182,9 +182,12 @@ fn rebuild_takes_nothing_from_the_caches() {
     let sandbox = Sandbox::new("cache-rebuild").live();
     sandbox.calls();
     sandbox.commit("Empty");
+    // The live release goes on with what it was built with.
+    let probe = Probe::start(sandbox.address, &["/", "/api/about/", "/static/board/mark.txt"]);
     let push = sandbox
         .push_with(&["-o", "rebuild", "production", "master"])
         .accepted();
+    let _ = probe.stop().lost_nothing();
     let calls = Calls::of(&sandbox);
     assert_eq!(
         calls.count(&["npm ci"]),
@@ -199,6 +202,33 @@ fn rebuild_takes_nothing_from_the_caches() {
     // The release before it shares nothing that was taken away from under it.
     sandbox.landfall_ok(&["rollback"]);
     assert_eq!(sandbox.release_shown(), "1");
+    // What was built anew is what the next push takes.
+    sandbox.calls();
+    sandbox.commit("Empty again");
+    let push = sandbox.push().accepted();
+    Calls::of(&sandbox).none(&push);
+}
+
+/// What is built anew takes the place of what is there only once it is whole and live.
+#[test]
+fn a_rebuild_that_fails_takes_nothing_from_the_live_release() {
+    let sandbox = Sandbox::new("cache-rebuild-fails").live();
+    sandbox.commit("Empty");
+    let output = sandbox
+        .git_command()
+        .args(["push", "-o", "rebuild", "production", "master"])
+        // Nobody listens there.
+        .env("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+        .output()
+        .unwrap();
+    let _ = Push::new(&output).rejected().said("error: python: ");
+    for file in ["venv/bin/uwsgi", "public/index.html"] {
+        assert!(sandbox.home.join("current").join(file).exists(), "{file} is gone");
+    }
+    assert_eq!(sandbox.release_shown(), "1");
+    sandbox.calls();
+    let push = sandbox.push().accepted();
+    Calls::of(&sandbox).none(&push);
 }
 
 /// An entry that was not finished (a power cut in the middle) is built anew, not used.

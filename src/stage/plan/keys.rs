@@ -20,8 +20,14 @@ pub(super) fn of(
     repo: &Repo,
     tree: &ObjectId,
     settings: &Settings,
+    generation: u32,
 ) -> Result<Keys, PlanError> {
-    let lookup = Lookup { ctx, repo, tree };
+    let lookup = Lookup {
+        ctx,
+        repo,
+        tree,
+        generation,
+    };
     let mut keys = Keys::default();
     if let Some(frontend) = &settings.frontend
         && let Some(build) = &frontend.build
@@ -39,6 +45,7 @@ struct Lookup<'a> {
     ctx: &'a Context<'a>,
     repo: &'a Repo,
     tree: &'a ObjectId,
+    generation: u32,
 }
 
 impl Lookup<'_> {
@@ -55,6 +62,7 @@ impl Lookup<'_> {
             .map(|backend| &backend.dir)
             .filter(|dir| !dir.is_root() && dir.is_within(&frontend.dir));
         let mut key = KeyBuilder::new("frontend 1")
+            .generation(self.generation)
             .with("tree", &self.tree_without(&frontend.dir, outside)?)
             .with("lock", &self.id_of(build.lockfile.as_ref())?)
             .with("install", &build.install.join("\0"))
@@ -96,6 +104,7 @@ impl Lookup<'_> {
             PackageManager::Pnpm => "pnpm",
         };
         let mut key = KeyBuilder::new("node_modules 1")
+            .generation(self.generation)
             .with("lock", &self.id_of(build.lockfile.as_ref())?)
             .with("manifest", &manifest)
             .with("install", &build.install.join("\0"))
@@ -133,6 +142,7 @@ impl Lookup<'_> {
         };
         let kind = serde_json::to_string(&backend.python).unwrap_or_default();
         let mut key = KeyBuilder::new("venv 1")
+            .generation(self.generation)
             .with("kind", &kind)
             .with("python", &self.identity("python3"))
             .with("uwsgi", python::UWSGI_REQUIREMENT)
