@@ -129,7 +129,7 @@ pub fn run(ctx: &Context<'_>, target: &Record) -> Result<(), Failure> {
 fn remember(ctx: &Context<'_>, now: ReleaseId, left: Option<ReleaseId>) {
     let mark = |id, rolled_back| {
         store::update(&ctx.home.release(id), |record| {
-            record.rolled_back = rolled_back
+            record.rolled_back = rolled_back;
         })
     };
     let marked = mark(now, false).and_then(|_| match left {
