@@ -26,11 +26,12 @@ pub fn hand_over(
         .workers()
         .filter(|(_, process)| process.singleton)
         .collect();
-    stop_singletons(ctx, Some(release))?;
     if singletons.is_empty() {
-        return Ok(());
+        // The live release may have had some.
+        return Ok(stop_singletons(ctx, Some(release))?);
     }
     let running = ctx.events.start(Stage::Retire);
+    stop_singletons(ctx, Some(release))?;
     for (name, process) in &singletons {
         workers::start(ctx, new, release, name, process)?.wait(ctx)?;
     }
