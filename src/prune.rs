@@ -11,11 +11,16 @@ use crate::release::cache::{self, Shelf};
 use crate::release::process::parse_program;
 use crate::release::record::Record;
 use crate::release::store;
+use crate::stage::commit::NGINX;
 use crate::stage::discard::{self, Served};
 use crate::stage::{Context, commit};
 
 /// Cache entries kept on each shelf besides those a release uses: for going back and forth between branches.
 const SPARE_ENTRIES: usize = 3;
+/// nginx writes its logs itself; beyond this many bytes they are put aside.
+const NGINX_LOG: u64 = 10 * 1024 * 1024;
+/// Old nginx logs kept.
+const NGINX_LOGS: usize = 3;
 /// Deploy logs kept.
 const LOGS: usize = 200;
 
@@ -36,6 +41,7 @@ pub fn run(ctx: &Context<'_>) {
             .collect();
         assets::prune(ctx.home, &dirs, ctx.host.now_unix()).map(|_| ())
     });
+    let pruned = pruned.and_then(|()| nginx_logs(ctx));
     if let Err(error) = pruned {
         ctx.events
             .note(format!("caches could not be pruned: {error}"));
@@ -98,6 +104,31 @@ fn logs(ctx: &Context<'_>) -> Result<(), FsError> {
     let surplus = logs.len().saturating_sub(LOGS);
     for (_, path) in logs.into_iter().take(surplus) {
         fs::remove_file(&path)?;
+    }
+    Ok(())
+}
+
+/// supervisor rotates what its programs print; nginx's own logs are put aside here, and nginx opens new ones (USR1, nginx's
+/// "Controlling nginx").
+fn nginx_logs(ctx: &Context<'_>) -> Result<(), FsError> {
+    let mut moved = false;
+    for name in ["nginx-access", "nginx-error"] {
+        let log = ctx.home.process_log(name);
+        if log.metadata().is_ok_and(|meta| meta.len() > NGINX_LOG) {
+            let aside = |number: usize| log.with_extension(format!("log.{number}"));
+            for number in (1..NGINX_LOGS)
+                .rev()
+                .filter(|number| aside(*number).exists())
+            {
+                fs::rename(&aside(number), &aside(number + 1))?;
+            }
+            fs::rename(&log, &aside(1))?;
+            moved = true;
+        }
+    }
+    if moved && let Err(error) = ctx.supervisor().signal(NGINX, "USR1") {
+        ctx.events
+            .note(format!("nginx could not be told to open new logs: {error}"));
     }
     Ok(())
 }
