@@ -183,7 +183,10 @@ fn rebuild_takes_nothing_from_the_caches() {
     sandbox.calls();
     sandbox.commit("Empty");
     // The live release goes on with what it was built with.
-    let probe = Probe::start(sandbox.address, &["/", "/api/about/", "/static/board/mark.txt"]);
+    let probe = Probe::start(
+        sandbox.address,
+        &["/", "/api/about/", "/static/board/mark.txt"],
+    );
     let push = sandbox
         .push_with(&["-o", "rebuild", "production", "master"])
         .accepted();
@@ -223,7 +226,10 @@ fn a_rebuild_that_fails_takes_nothing_from_the_live_release() {
         .unwrap();
     let _ = Push::new(&output).rejected().said("error: python: ");
     for file in ["venv/bin/uwsgi", "public/index.html"] {
-        assert!(sandbox.home.join("current").join(file).exists(), "{file} is gone");
+        assert!(
+            sandbox.home.join("current").join(file).exists(),
+            "{file} is gone"
+        );
     }
     assert_eq!(sandbox.release_shown(), "1");
     sandbox.calls();

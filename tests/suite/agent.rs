@@ -1,7 +1,12 @@
 //! The Django agent's own tests, in Python, with the Django of the example's environment.
 
 #[path = "../common/mod.rs"]
-#[allow(dead_code, unused_imports, clippy::print_stderr, reason = "only the seed is used here")]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::print_stderr,
+    reason = "only the seed is used here"
+)]
 mod common;
 
 use std::fs;
@@ -26,6 +31,12 @@ fn the_django_agent_passes_its_own_tests() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-    let ran = said.lines().find(|line| line.starts_with("Ran ")).unwrap_or_default();
-    assert!(ran.starts_with("Ran ") && !ran.starts_with("Ran 0 "), "{said}");
+    let ran = said
+        .lines()
+        .find(|line| line.starts_with("Ran "))
+        .unwrap_or_default();
+    assert!(
+        ran.starts_with("Ran ") && !ran.starts_with("Ran 0 "),
+        "{said}"
+    );
 }

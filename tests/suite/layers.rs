@@ -20,8 +20,16 @@ const FLOORS: [&[&str]; 8] = [
 /// Imports within a floor, each with its reason.
 const NEIGHBOURS: [(&str, &str, &str); 4] = [
     ("deploy", "prune", "a deploy ends with pruning"),
-    ("deploy", "recover", "a deploy begins with putting the home in order"),
-    ("rollback", "deploy", "a rollback goes live as a deploy does"),
+    (
+        "deploy",
+        "recover",
+        "a deploy begins with putting the home in order",
+    ),
+    (
+        "rollback",
+        "deploy",
+        "a rollback goes live as a deploy does",
+    ),
     ("rollback", "recover", "a rollback begins as a deploy does"),
 ];
 
@@ -45,7 +53,12 @@ fn imports(line: &str) -> Vec<String> {
         .flat_map(|(at, word)| {
             let rest = &line[at + word.len()..];
             let Some(inside) = rest.strip_prefix('{') else {
-                return vec![rest.split(|c| !is_name(c)).next().unwrap_or_default().to_owned()];
+                return vec![
+                    rest.split(|c| !is_name(c))
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned(),
+                ];
             };
             let mut depth = 0;
             inside
@@ -59,7 +72,10 @@ fn imports(line: &str) -> Vec<String> {
                 })
                 .map(|part| {
                     let part = part.trim();
-                    part.split(|c| !is_name(c)).next().unwrap_or_default().to_owned()
+                    part.split(|c| !is_name(c))
+                        .next()
+                        .unwrap_or_default()
+                        .to_owned()
                 })
                 .filter(|name| !name.is_empty())
                 .collect()
@@ -130,7 +146,13 @@ fn a_stage_imports_earlier_stages_only() {
 /// Words, and the only files that may have them in their code.
 const RESERVED: [(&[&str], &[&str]); 4] = [
     (
-        &["println!", "eprintln!", "print!(", "io::stdout()", "io::stderr()"],
+        &[
+            "println!",
+            "eprintln!",
+            "print!(",
+            "io::stdout()",
+            "io::stderr()",
+        ],
         &["cli/", "base/"],
     ),
     (&["process::Command"], &["base/command.rs"]),
@@ -155,7 +177,11 @@ fn the_process_and_git2_are_touched_in_one_place() {
                     })
                 };
                 if let Some(word) = words.iter().find(|word| is_used(word)) {
-                    faults.push(format!("src/{}:{number}: {word} in {:?}", file.path, line.trim()));
+                    faults.push(format!(
+                        "src/{}:{number}: {word} in {:?}",
+                        file.path,
+                        line.trim()
+                    ));
                 }
             }
         }
@@ -196,8 +222,14 @@ fn every_file_begins_with_what_it_is_for() {
 #[test]
 fn imports_are_found_in_every_form() {
     assert_eq!(imports("use crate::base::fs;"), ["base"]);
-    assert_eq!(imports("use crate::{prune, recover};"), ["prune", "recover"]);
+    assert_eq!(
+        imports("use crate::{prune, recover};"),
+        ["prune", "recover"]
+    );
     assert_eq!(imports("use crate::{a::{b, c}, d as e};"), ["a", "d"]);
-    assert_eq!(imports("    crate::git::hash(&x) + crate::tool::y()"), ["git", "tool"]);
+    assert_eq!(
+        imports("    crate::git::hash(&x) + crate::tool::y()"),
+        ["git", "tool"]
+    );
     assert_eq!(imports("use std::path::Path;"), [] as [String; 0]);
 }
