@@ -17,6 +17,7 @@ use crate::base::names::{ObjectId, ReleaseId};
 use crate::event::Event;
 use crate::release::layout::Home;
 use crate::release::lock::{self, Holder, LockError};
+use crate::release::store;
 use crate::stage::Context;
 use crate::stage::discard::{self, DiscardError, Served};
 
@@ -121,12 +122,22 @@ pub fn lock(
         };
         let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
         if abandoned || Instant::now() > deadline {
-            discard::run(ctx, pending.release, Served::No)?;
+            if went_live(ctx, pending.release) {
+                done(ctx).map_err(LockError::from)?;
+            } else {
+                discard::run(ctx, pending.release, Served::No)?;
+            }
             return Ok(lock);
         }
         drop(lock);
         thread::sleep(POLL);
     }
+}
+
+/// The run was killed after the switch: its release serves or has served, and is nobody's to take away.
+fn went_live(ctx: &Context<'_>, release: ReleaseId) -> bool {
+    store::live(ctx.home).is_ok_and(|live| live == Some(release))
+        || store::read(&ctx.home.release(release)).is_ok_and(|record| record.state.is_good())
 }
 
 /// Takes the app's lock whoever waits, as post-receive does; says for whom it waits.

@@ -7,6 +7,7 @@ pub mod fs;
 pub mod hint;
 pub mod host;
 pub mod names;
+pub mod occupants;
 pub mod proc;
 pub mod secret;
 pub mod socket;

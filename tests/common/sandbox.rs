@@ -137,7 +137,6 @@ fn walk(folder: &Path, each: &mut dyn FnMut(&Path)) {
 pub(crate) struct Builder {
     name: String,
     app: App,
-    domains: Vec<String>,
     settings: String,
 }
 
@@ -191,7 +190,6 @@ impl Sandbox {
         Builder {
             name: name.to_owned(),
             app: App::Small,
-            domains: Vec::new(),
             settings: String::new(),
         }
     }
@@ -532,6 +530,19 @@ impl Sandbox {
         });
     }
 
+    /// Processes of this sandbox that supervisord has nothing to do with, once those that just end have ended.
+    fn strays(&self) -> Vec<Process> {
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        loop {
+            let running = self.processes();
+            let strays = machine::strays(&running, "supervisord");
+            if strays.is_empty() || std::time::Instant::now() > deadline {
+                return strays.into_iter().cloned().collect();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Ends everything of this sandbox, each process by its number.
     fn end_processes(&self) {
         use nix::sys::signal::{Signal, kill};
@@ -555,7 +566,7 @@ impl Drop for Sandbox {
             eprintln!("kept: {}", self.root.display());
             return;
         }
-        let running = self.processes();
+        let strays = self.strays();
         // supervisord takes seconds to end what it started, one after the other; only that it does is a test of its own.
         self.end_processes();
         let removed = self.landfall(&["app", "remove", self.app.name(), "--yes"]);
@@ -565,7 +576,6 @@ impl Drop for Sandbox {
         if !std::thread::panicking() {
             assert!(removed.status.success(), "app remove: {}", said(&removed));
             assert!(left.is_empty(), "left running: {left:#?}");
-            let strays = machine::strays(&running, "supervisord");
             assert!(
                 strays.is_empty(),
                 "nobody's any more, and running: {strays:#?}"

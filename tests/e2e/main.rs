@@ -16,7 +16,9 @@ mod broken;
 mod cache;
 #[path = "../common/mod.rs"]
 mod common;
+mod crash;
 mod load;
+mod output;
 mod path;
 mod refs;
 mod rollback;
