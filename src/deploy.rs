@@ -23,7 +23,7 @@ use crate::stage::{
     render, retire, verify, workers,
 };
 use crate::tool::django::Introspection;
-use crate::{prune, recover};
+use crate::{prune, recover, undo};
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -144,17 +144,21 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
     let running = ctx.events.start(Stage::Boot);
     let booting = match booting.take() {
         Some(booting) if !said.static_at_start => booting,
-        Some(_) | None => boot::start(ctx, &processes, release).at(Stage::Boot)?,
+        early => {
+            if early.is_some() {
+                // It loaded the application without the static files that are there only now.
+                boot::end(ctx, &processes, release).at(Stage::Boot)?;
+            }
+            boot::start(ctx, &processes, release).at(Stage::Boot)?
+        }
     };
     boot::wait(ctx, &booting, release).at(Stage::Boot)?;
     running.end(Outcome::done(format!(
         "{}, application loaded",
         count(backend.processes.into(), "worker")
     )));
-    let applied = migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
-    health::run(ctx, &record.checks, release)
-        .at(Stage::Health)
-        .inspect_err(|_| migrate::undo(ctx, &mut django, &applied))
+    migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
+    health::run(ctx, &record.checks, release).at(Stage::Health)
 }
 
 /// The live release's Django said that its web process does not read static files when it starts.
@@ -181,13 +185,16 @@ pub fn go_live(
     begun: SystemTime,
 ) -> Result<(), Failure> {
     let release = ctx.home.release(id);
-    let record = store::read(&release).at(Stage::Live)?;
-    let processes = Processes::read(&release).at(Stage::Live)?;
-    let site_changed = render::site_changed(ctx, &release).at(Stage::Live)?;
-    let previous = store::live(ctx.home).at(Stage::Live)?;
-    switch(ctx, &release, &record.checks, &processes, site_changed).inspect_err(|failure| {
+    let ready = ready(ctx, &release).inspect_err(|failure| {
         ctx.events.failed(failure.stage, failure.error.as_ref());
-        switch_back(ctx, &record, previous, site_changed, goer);
+        match goer {
+            Goer::New => undo(ctx, id, Served::No),
+            Goer::Again => discard::stop(ctx, id),
+        }
+    })?;
+    switch(ctx, &release, &ready).inspect_err(|failure| {
+        ctx.events.failed(failure.stage, failure.error.as_ref());
+        switch_back(ctx, &ready, goer);
     })?;
     // The release is live; what is left is tidying, and its failure no failure of the deploy.
     if let Err(error) = retire::run(ctx, id) {
@@ -198,39 +205,52 @@ pub fn go_live(
     let elapsed = ctx.host.now().duration_since(begun).unwrap_or_default();
     ctx.events.emit(&Event::Finished {
         url: ctx.app.url(),
-        commit: record.commit,
+        commit: ready.record.commit,
         release: id,
         elapsed,
     });
     Ok(())
 }
 
-fn switch(
-    ctx: &Context<'_>,
-    release: &ReleaseDir,
-    checks: &Checks,
-    processes: &Processes,
+/// What is known before the switch.
+struct Ready {
+    record: Record,
+    processes: Processes,
+    /// nginx must read its configuration again.
     site_changed: bool,
-) -> Result<(), Failure> {
-    commit::run(ctx, release, site_changed).at(Stage::Live)?;
-    workers::run(ctx, processes, release.id()).at(Stage::Workers)?;
-    verify::run(ctx, checks, release).at(Stage::Verify)?;
-    retire::hand_over(ctx, processes, release.id()).at(Stage::Retire)
+    /// What is live until then.
+    previous: Option<ReleaseId>,
+}
+
+fn ready(ctx: &Context<'_>, release: &ReleaseDir) -> Result<Ready, Failure> {
+    Ok(Ready {
+        record: store::read(release).at(Stage::Live)?,
+        processes: Processes::read(release).at(Stage::Live)?,
+        site_changed: render::site_changed(ctx, release).at(Stage::Live)?,
+        previous: store::live(ctx.home).at(Stage::Live)?,
+    })
+}
+
+fn switch(ctx: &Context<'_>, release: &ReleaseDir, ready: &Ready) -> Result<(), Failure> {
+    commit::run(ctx, release, ready.site_changed).at(Stage::Live)?;
+    workers::run(ctx, &ready.processes, release.id()).at(Stage::Workers)?;
+    verify::run(ctx, &ready.record.checks, release).at(Stage::Verify)?;
+    retire::hand_over(ctx, &ready.processes, release.id()).at(Stage::Retire)
 }
 
 /// Undoes a switch: the old release is live again, its singletons run again, and what went live is taken away or stopped.
-fn switch_back(
-    ctx: &Context<'_>,
-    failed: &Record,
-    previous: Option<ReleaseId>,
-    site_changed: bool,
-    goer: Goer,
-) {
+fn switch_back(ctx: &Context<'_>, ready: &Ready, goer: Goer) {
+    let Ready {
+        record: failed,
+        previous,
+        site_changed,
+        ..
+    } = ready;
+    let (previous, site_changed) = (*previous, *site_changed);
     let what = previous.map_or_else(
         || "no release is live".to_owned(),
         |previous| format!("release {previous} is live again"),
     );
-    let release = ctx.home.release(failed.release);
     match commit::back(ctx, failed, previous, site_changed) {
         Ok(()) => ctx.events.undone(what, Ok(())),
         Err(error) => ctx.events.undone(what, Err(&error)),
@@ -242,37 +262,14 @@ fn switch_back(
             .undone("the old release's singletons", Err(&error));
     }
     match goer {
-        Goer::New => {
-            undo_migrations(ctx, &release);
-            undo(ctx, failed.release, Served::Yes);
-        }
+        Goer::New => undo(ctx, failed.release, Served::Yes),
         Goer::Again => discard::stop(ctx, failed.release),
     }
 }
 
-/// Unapplies what the failed release had migrated, with its own files, while they are still there.
-fn undo_migrations(ctx: &Context<'_>, failed: &ReleaseDir) {
-    let Ok(record) = store::read(failed) else {
-        return;
-    };
-    let Ok(processes) = Processes::read(failed) else {
-        return;
-    };
-    if record.migrations.is_empty() {
-        return;
-    }
-    let Some(web) = processes.processes.values().next() else {
-        return;
-    };
-    match Django::start_from(ctx, web, failed) {
-        Ok(mut django) => migrate::undo(ctx, &mut django, &record.migrations),
-        Err(error) => ctx.events.undone("unapply migrations", Err(&error)),
-    }
-}
-
-/// Takes a failed release away; its log stays.
+/// Takes a failed release away, with what it did to the database; its log stays.
 fn undo(ctx: &Context<'_>, id: ReleaseId, served: Served) {
-    if let Err(error) = discard::run(ctx, id, served) {
+    if let Err(error) = undo::take_away(ctx, id, served) {
         ctx.events
             .undone(format!("remove release {id}"), Err(&error));
     }

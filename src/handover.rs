@@ -19,7 +19,8 @@ use crate::release::layout::Home;
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::store;
 use crate::stage::Context;
-use crate::stage::discard::{self, DiscardError, Served};
+use crate::stage::discard::{DiscardError, Served};
+use crate::undo;
 
 /// How long git may take between pre-receive's end and post-receive's start.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -114,18 +115,24 @@ pub fn lock(
     holder: &Holder,
     patience: Duration,
 ) -> Result<FileLock, HandoverError> {
-    let deadline = Instant::now() + PATIENCE;
+    let mut seen: Option<(ReleaseId, Instant)> = None;
     loop {
         let lock = lock_as_it_is(ctx, holder, patience)?;
         let Some(pending) = waiting(ctx.home) else {
             return Ok(lock);
         };
+        // Waiting for the lock may take long; only the time a prepared release is seen waiting counts.
+        let since = match seen {
+            Some((release, since)) if release == pending.release => since,
+            _ => Instant::now(),
+        };
+        seen = Some((pending.release, since));
         let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
-        if abandoned || Instant::now() > deadline {
+        if abandoned || since.elapsed() > PATIENCE {
             if went_live(ctx, pending.release) {
                 done(ctx).map_err(LockError::from)?;
             } else {
-                discard::run(ctx, pending.release, Served::No)?;
+                undo::take_away(ctx, pending.release, Served::No)?;
             }
             return Ok(lock);
         }

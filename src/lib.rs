@@ -5,7 +5,7 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (deploy, handover, rollback, recover, prune) → stage → report, release, supervisor, template → event → config →
+//! cli → recipes (deploy, handover, rollback, recover, undo, prune) → stage → report, release, supervisor, template → event → config →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod base;
@@ -24,3 +24,4 @@ pub mod stage;
 pub mod supervisor;
 pub mod template;
 pub mod tool;
+pub mod undo;

@@ -13,10 +13,11 @@ use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
 use crate::release::store::{self, StoreError};
-use crate::stage::Context;
-use crate::stage::discard::{self, DiscardError, Served};
+use crate::stage::discard::Served;
+use crate::stage::{Context, retire};
 use crate::supervisor::fault::RpcError;
 use crate::tool::supervisord::{Daemon, SupervisordError};
+use crate::undo;
 
 /// How long supervisord may take to start.
 const START: Duration = Duration::from_secs(20);
@@ -30,9 +31,6 @@ pub enum RecoverError {
     /// supervisord does not do as told.
     #[error(transparent)]
     Supervisor(#[from] RpcError),
-    /// A half release could not be taken away.
-    #[error("a release that never became live cannot be taken away")]
-    Discard(#[from] DiscardError),
     /// The releases on disk could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -43,7 +41,6 @@ impl Hint for RecoverError {
         match self {
             Self::Daemon(error) => error.hints(),
             Self::Supervisor(error) => error.hints(),
-            Self::Discard(error) => error.hints(),
             Self::Store(error) => error.hints(),
         }
     }
@@ -62,17 +59,25 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     start_supervisord(ctx)?;
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {
-        if Some(id) != live && !is_good(ctx, id) {
+        if Some(id) != live && is_half(ctx, id) {
             // Its builds have groups of their own and outlive a run that was killed; they would write into the caches.
             occupants::end(ctx.home.release(id).root());
-            discard::run(ctx, id, Served::No)?;
-            ctx.events.note(format!(
-                "release {id} was left half-made by an earlier run; it is taken away"
-            ));
+            match undo::take_away(ctx, id, Served::No) {
+                Ok(()) => ctx.events.note(format!(
+                    "release {id} was left half-made by an earlier run; it is taken away"
+                )),
+                // The next run tries again; it is in nobody's way.
+                Err(error) => ctx
+                    .events
+                    .undone(format!("remove release {id}"), Err(&error)),
+            }
         }
     }
     tidy_programs(ctx, live)?;
     if let Some(live) = live {
+        // What a run that was killed after the switch did not come to.
+        let _ = store::update(&ctx.home.release(live), |record| record.state = State::Live);
+        retire::stop_singletons(ctx, Some(live))?;
         start_missing(ctx, live)?;
     }
     Ok(())
@@ -98,10 +103,17 @@ pub fn daemon_of(home: &Home) -> Daemon {
     }
 }
 
-fn is_good(ctx: &Context<'_>, id: ReleaseId) -> bool {
-    store::read(&ctx.home.release(id)).is_ok_and(|record| {
-        record.state.is_good() || record.state == State::Prepared && record.live_at.is_some()
-    })
+/// True for what never became live. A record that cannot be understood is no reason to take a release away.
+fn is_half(ctx: &Context<'_>, id: ReleaseId) -> bool {
+    match store::read(&ctx.home.release(id)) {
+        Ok(record) => !record.state.is_good(),
+        Err(StoreError::NoSuchRelease(_)) => true,
+        Err(error) => {
+            ctx.events
+                .note(format!("release {id} is left alone: {error}"));
+            false
+        }
+    }
 }
 
 /// Ends processes of releases that no longer serve, and takes stopped ones out of supervisor's list.
@@ -138,17 +150,23 @@ fn start_missing(ctx: &Context<'_>, live: ReleaseId) -> Result<(), RpcError> {
     let mut reread = false;
     for name in processes.processes.keys() {
         let program = processes.program(name.as_str(), live);
-        match running.iter().find(|process| process.name == program) {
+        let started = match running.iter().find(|process| process.name == program) {
             Some(process) if !process.state.is_stopped() => continue,
-            Some(_) => supervisor.start(&program)?,
+            Some(_) => supervisor.start(&program),
             None => {
                 if !reread {
                     supervisor.reread()?;
                     reread = true;
                 }
                 // Its file says autostart; adding it starts it.
-                supervisor.add(&program)?;
+                supervisor.add(&program).map(|_| ())
             }
+        };
+        if let Err(error) = started {
+            // The next release may well be the cure.
+            ctx.events
+                .undone(format!("start `{name}` of release {live}"), Err(&error));
+            continue;
         }
         ctx.events.note(format!(
             "`{name}` of release {live} was not running; it is started"

@@ -119,28 +119,7 @@ pub fn run(ctx: &Context<'_>, target: &Record) -> Result<(), Failure> {
         let _ = fs::remove_file(&ctx.home.next_programs());
         discard::stop(ctx, target.release);
     })?;
-    let left = store::live(ctx.home).ok().flatten();
-    deploy::go_live(ctx, target.release, Goer::Again, begun)?;
-    remember(ctx, target.release, left);
-    Ok(())
-}
-
-/// The release that was left for an earlier one is not gone back to by itself; the one that is live now may be.
-fn remember(ctx: &Context<'_>, now: ReleaseId, left: Option<ReleaseId>) {
-    let mark = |id, rolled_back| {
-        store::update(&ctx.home.release(id), |record| {
-            record.rolled_back = rolled_back;
-        })
-    };
-    let marked = mark(now, false).and_then(|_| match left {
-        Some(left) if left > now => mark(left, true).map(|_| ()),
-        _ => Ok(()),
-    });
-    if let Err(error) = marked {
-        ctx.events.note(format!(
-            "the rollback could not be noted in the releases' records: {error}"
-        ));
-    }
+    deploy::go_live(ctx, target.release, Goer::Again, begun)
 }
 
 fn prepare(ctx: &Context<'_>, target: &Record, release: &ReleaseDir) -> Result<(), Failure> {

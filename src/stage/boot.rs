@@ -100,3 +100,17 @@ pub fn wait(ctx: &Context<'_>, booting: &Booting, release: &ReleaseDir) -> Resul
         thread::sleep(POLL);
     }
 }
+
+/// Ends a web process that was started too early. Nobody was sent to it, so it ends at once.
+pub fn end(
+    ctx: &Context<'_>,
+    processes: &Processes,
+    release: &ReleaseDir,
+) -> Result<(), BootError> {
+    let supervisor = ctx.supervisor();
+    let program = processes.program(WEB, release.id());
+    supervisor.stop(&program)?;
+    // It may have ended by now, which is as good.
+    let _ = supervisor.signal(&program, "INT");
+    Ok(supervisor.stop_and_wait(&program, LOAD_LIMIT)?)
+}

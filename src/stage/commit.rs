@@ -59,11 +59,15 @@ pub fn run(
     assets::keep(ctx.home, &served(release, &record))?;
     point_at(ctx, release.id())?;
     fs::remove_file(&ctx.home.next_programs())?;
-    store::update(release, |record| record.state = State::Live)?;
+    store::update(release, |record| {
+        record.state = State::Live;
+        record.rolled_back = false;
+    })?;
     if let Some(previous) = previous.filter(|previous| *previous != release.id()) {
         // Its record is for people; a missing one must not stop the switch.
         let _ = store::update(&ctx.home.release(previous), |record| {
             record.state = State::Retired;
+            record.rolled_back = previous > release.id();
         });
     }
     if site_changed {
@@ -92,17 +96,19 @@ pub fn back(
     previous: Option<ReleaseId>,
     site_changed: bool,
 ) -> Result<(), CommitError> {
+    // First of all: a new release that failed is not good, and no rollback may choose it. One that was live before stays so.
+    let noted = store::write(&ctx.home.release(failed.release), failed);
     match previous {
         Some(previous) => {
             point_at(ctx, previous)?;
             let _ = store::update(&ctx.home.release(previous), |record| {
                 record.state = State::Live;
+                record.rolled_back = false;
             });
         }
         None => fs::remove_file(&ctx.home.current())?,
     }
-    // A new release that failed is not good: no rollback may choose it. One that was live before stays good.
-    store::write(&ctx.home.release(failed.release), failed)?;
+    noted?;
     if site_changed {
         reload_nginx(ctx)?;
     }

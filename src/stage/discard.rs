@@ -19,7 +19,7 @@ use crate::tool::uwsgi;
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// How long a web process may take to show that it has accepted every request that was on its way.
-const BARRIER: Duration = Duration::from_secs(10);
+const BARRIER: Duration = Duration::from_secs(60);
 /// How long the requests of one that was live for a moment may take to finish.
 const MOMENT: Duration = Duration::from_secs(10);
 
@@ -59,11 +59,15 @@ pub enum Served {
 /// Stops the release's processes and removes its folder, `run/next.conf` and `run/pending.json`.
 pub fn run(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Result<(), DiscardError> {
     if store::live(ctx.home)? == Some(release) {
-        return Ok(());
+        // A run that was killed after the switch left these.
+        fs::remove_file(&ctx.home.next_programs())?;
+        return Ok(fs::remove_file(&ctx.home.pending())?);
     }
     stop_processes(ctx, release, served)?;
     fs::remove_file(&ctx.home.next_programs())?;
     fs::remove_file(&ctx.home.pending())?;
+    // First what makes it a release: half of one, without a record, is taken away by the next run.
+    fs::remove_file(&ctx.home.release(release).record())?;
     fs::remove_tree(ctx.home.release(release).root())?;
     Ok(())
 }
@@ -119,7 +123,7 @@ fn end(
 /// Waits until the web process has accepted every request that was on its way when the link moved on: connections are
 /// accepted in the order they came, so one that is answered now has none before it.
 pub fn drained(ctx: &Context<'_>, release: ReleaseId) {
-    // One that does not answer has nothing to lose.
+    // One that does not listen has nothing to lose; one that is silent is busy with what it has accepted.
     let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
 }
 

@@ -72,41 +72,41 @@ impl Hint for MigrateError {
 pub fn guard_data(django: &Introspection, release: &ReleaseDir) -> Result<(), MigrateError> {
     for database in &django.databases {
         if database.vendor.as_deref() == Some("sqlite")
-            && let Some(path) = database
-                .name
-                .as_deref()
-                .and_then(|name| inside(Path::new(name), release))
+            && let Some(name) = database.name.as_deref()
         {
-            let keep = format!("landfall shared add {path}");
-            return Err(MigrateError::DataInRelease {
-                what: "the SQLite database",
-                path,
-                keep,
-            });
+            guard("the SQLite database", "", Path::new(name), release)?;
         }
     }
-    if let Some(path) = django
-        .media_root
-        .as_deref()
-        .filter(|root| !root.is_empty())
-        .and_then(|root| inside(Path::new(root), release))
-    {
-        let keep = format!("landfall shared add --dir {path}");
-        return Err(MigrateError::DataInRelease {
-            what: "MEDIA_ROOT",
-            path,
-            keep,
-        });
+    match django.media_root.as_deref().filter(|root| !root.is_empty()) {
+        Some(root) => guard("MEDIA_ROOT", "--dir ", Path::new(root), release),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-/// The path below `src`, if `path` really lies there once links are followed.
-fn inside(path: &Path, release: &ReleaseDir) -> Option<String> {
-    let src = release.src().canonicalize().ok()?;
-    let real = real_path(path)?;
-    let relative = real.strip_prefix(&src).ok()?;
-    (!relative.as_os_str().is_empty()).then(|| relative.to_string_lossy().into_owned())
+fn guard(
+    what: &'static str,
+    flag: &str,
+    path: &Path,
+    release: &ReleaseDir,
+) -> Result<(), MigrateError> {
+    let below = |folder: PathBuf| {
+        let folder = folder.canonicalize().ok()?;
+        Some(real_path(path)?.strip_prefix(folder).ok()?.to_owned())
+    };
+    if let Some(relative) = below(release.src()).filter(|relative| !relative.as_os_str().is_empty())
+    {
+        let path = relative.to_string_lossy().into_owned();
+        let keep = format!("landfall shared add {flag}{}", shell_words::quote(&path));
+        return Err(MigrateError::DataInRelease { what, path, keep });
+    }
+    if below(release.root().to_owned()).is_some() {
+        let path = path.display().to_string();
+        let keep = "give it a folder of its own in the repository, such as BASE_DIR / \"media\", and share that: \
+                    landfall shared add --dir PATH"
+            .to_owned();
+        return Err(MigrateError::DataInRelease { what, path, keep });
+    }
+    Ok(())
 }
 
 /// `path` with links followed as far as it exists.
@@ -195,12 +195,11 @@ pub fn run(
         return Ok(migrations);
     }
     store::update(release, |record| record.migrations.clone_from(&migrations))?;
-    if let Err(error) = django.migrate(ctx, &mut |name| {
-        running.progress(format!("applying {name}"));
-    }) {
-        undo_part(ctx, django, &migrations, &error);
-        return Err(MigrateError::Apply(error));
-    }
+    django
+        .migrate(ctx, &mut |name| {
+            running.progress(format!("applying {name}"))
+        })
+        .map_err(MigrateError::Apply)?;
     let names: Vec<String> = migrations.iter().map(short_name).collect();
     running.end(Outcome::done(format!(
         "{} applied: {}",
@@ -262,30 +261,6 @@ fn remarks(ctx: &Context<'_>, plan: &MigrationPlan) {
             list(&plan.unmade)
         ));
     }
-}
-
-/// After a failure in the middle: what was applied before it is unapplied.
-fn undo_part(
-    ctx: &Context<'_>,
-    django: &mut Django,
-    migrations: &[AppliedMigration],
-    error: &DjangoError,
-) {
-    let DjangoError::Raised { answer, .. } = error else {
-        return;
-    };
-    let is_applied = |migration: &&AppliedMigration| {
-        answer
-            .get("applied")
-            .and_then(serde_json::Value::as_array)
-            .is_some_and(|applied| {
-                applied.iter().any(|one| {
-                    one["app"] == migration.app.as_str() && one["name"] == migration.name.as_str()
-                })
-            })
-    };
-    let applied: Vec<AppliedMigration> = migrations.iter().filter(is_applied).cloned().collect();
-    undo(ctx, django, &applied);
 }
 
 /// Unapplies migrations with the new release's files, where each can be and touches the schema only; otherwise says

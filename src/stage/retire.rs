@@ -41,7 +41,7 @@ pub fn hand_over(
 }
 
 /// Stops the singletons of every release but `keep`, and waits until they are gone.
-fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(), RpcError> {
+pub fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(), RpcError> {
     let supervisor = ctx.supervisor();
     for program in supervisor.processes()? {
         let Some((name, release)) = parse_program(&program.name) else {
