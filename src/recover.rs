@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
-use crate::base::occupants;
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
@@ -63,8 +62,6 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {
         if Some(id) != live && !is_good(ctx, id) {
-            // Its builds have groups of their own and outlive a run that was killed; they would write into the caches.
-            occupants::end(ctx.home.release(id).root());
             discard::run(ctx, id, Served::No)?;
             ctx.events.note(format!(
                 "release {id} was left half-made by an earlier run; it is taken away"
