@@ -67,6 +67,8 @@ fn releases(ctx: &Context<'_>) -> Result<Vec<Record>, String> {
     let mut kept = Vec::new();
     for record in records {
         if surplus > 0 && Some(record.release) != live && !busy.contains(&record.release) {
+            let files = commit::served(&ctx.home.release(record.release), &record);
+            assets::renew(ctx.home, &files).map_err(|error| error.to_string())?;
             discard::run(ctx, record.release, Served::Yes).map_err(|error| error.to_string())?;
             surplus -= 1;
         } else {

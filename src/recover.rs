@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
-use crate::base::occupants;
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
@@ -59,6 +58,7 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     start_supervisord(ctx)?;
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {
+<<<<<<< HEAD
         if Some(id) != live && is_half(ctx, id) {
             // Its builds have groups of their own and outlive a run that was killed; they would write into the caches.
             occupants::end(ctx.home.release(id).root());
@@ -71,6 +71,13 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
                     .events
                     .undone(format!("remove release {id}"), Err(&error)),
             }
+=======
+        if Some(id) != live && !is_good(ctx, id) {
+            discard::run(ctx, id, Served::No)?;
+            ctx.events.note(format!(
+                "release {id} was left half-made by an earlier run; it is taken away"
+            ));
+>>>>>>> part-d
         }
     }
     tidy_programs(ctx, live)?;

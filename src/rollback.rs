@@ -135,6 +135,9 @@ fn prepare(ctx: &Context<'_>, target: &Record, release: &ReleaseDir) -> Result<(
     processes.start += 1;
     processes.write(release).map_err(at(Stage::Render))?;
     render::write_programs(ctx, &processes, release).map_err(at(Stage::Render))?;
+    if render::site_changed(ctx, release).map_err(at(Stage::Render))? {
+        render::test_site(ctx, release).map_err(at(Stage::Render))?;
+    }
     if !target.checks.backend {
         return Ok(());
     }

@@ -330,6 +330,19 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
+/// Marks the file as changed now.
+pub fn touch(path: &Path) -> Result<(), FsError> {
+    // A file in a cache may be read-only and linked elsewhere; its time is all that changes.
+    nix::sys::stat::utimensat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        &nix::sys::time::TimeSpec::UTIME_NOW,
+        &nix::sys::time::TimeSpec::UTIME_NOW,
+        nix::sys::stat::UtimensatFlags::FollowSymlink,
+    )
+    .map_err(|errno| FsError::new("touch", path, errno.into()))
+}
+
 /// Seconds since 1970 at which the file was last changed.
 pub fn modified_unix(path: &Path) -> Result<u64, FsError> {
     let modified = fs::symlink_metadata(path)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::host::Host;
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
-use crate::git::Repo;
+use crate::git::{Commit, Repo};
 use crate::handover;
 use crate::release::lock::Holder;
 use crate::release::store;
@@ -33,6 +33,9 @@ Examples:
 pub(super) struct Args {
     /// A branch, a tag or a commit that was pushed here [default: the branch that deploys].
     revision: Option<String>,
+    /// The commit that is live, again.
+    #[arg(long, conflicts_with = "revision")]
+    live: bool,
     /// Take nothing from the caches.
     #[arg(long)]
     rebuild: bool,
@@ -45,10 +48,11 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// A plain deploy of `revision`.
-    pub(super) fn of(revision: String) -> Self {
+    /// A plain deploy of what is live.
+    pub(super) fn of_live() -> Self {
         Self {
-            revision: Some(revision),
+            revision: None,
+            live: true,
             rebuild: false,
             skip_gate: false,
             wait: PATIENCE,
@@ -58,17 +62,24 @@ impl Args {
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
     let session = Session::open(host, globals)?;
-    let ctx = session.context(host);
     show_progress(&session, globals);
     let repo = Repo::open(&session.home.repository())?;
-    let (commit, revision) = head::resolve(&session, &repo, args.revision.as_deref())?;
     let begun = host.now();
-    let holder = Holder::new(
-        host,
-        format!("deploy of {}", commit.id.short()),
-        user::name(),
-    );
-    let _lock = handover::lock(&ctx, &holder, Duration::from_secs(args.wait))?;
+    let what = args
+        .revision
+        .clone()
+        .unwrap_or_else(|| session.app.branch.to_string());
+    let holder = Holder::new(host, format!("deploy of {what}"), user::name());
+    let wait = Duration::from_secs(args.wait);
+    let _lock = handover::lock(&session.context(host), &holder, wait)?;
+    // Under the lock: the push this one waited for may have moved the branch, or the settings.
+    let fresh = session.fresh()?;
+    let ctx = fresh.context(&session, host);
+    let (commit, revision) = if args.live {
+        live(&session, &repo)?
+    } else {
+        head::resolve(&session, &repo, args.revision.as_deref())?
+    };
     let id = store::next_number(ctx.home)?;
     session
         .events
@@ -87,6 +98,23 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     session.events.flush();
     // The failure has been shown where it happened.
     result.map_err(|failure| Ended::Said(exit_code::of(failure.error.kind())))
+}
+
+/// The commit that is live; named by what it was asked for by, where that still is its commit.
+fn live(session: &Session, repo: &Repo) -> Result<(Commit, String), Ended> {
+    let Some(live) = store::live_record(&session.home)? else {
+        return head::resolve(session, repo, None);
+    };
+    let commit = repo.commit(&live.commit)?;
+    let same = repo
+        .resolve(&live.source)
+        .is_ok_and(|commit| commit == live.commit);
+    let name = if same {
+        live.source
+    } else {
+        live.commit.short().to_owned()
+    };
+    Ok((commit, name))
 }
 
 /// Shows a run on stderr, as on a push; with `--json`, its events on stdout, one a line.

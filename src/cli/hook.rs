@@ -8,22 +8,23 @@ use std::time::Duration;
 
 use super::session::Session;
 use super::{Ended, exit_code, plan as plan_command};
-use crate::base::flock::FileLock;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::{ObjectId, ReleaseId};
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
-use crate::git::{RefChange, Repo};
+use crate::git::{GitError, RefChange, Repo};
 use crate::handover;
 use crate::release::lock::Holder;
 use crate::release::store;
 use crate::report::log::DeployLog;
 use crate::report::pusher::{Pusher, Style};
 use crate::stage::Context;
+use crate::stage::discard::Served;
 use crate::stage::plan::{self, Wishes};
 use crate::stage::push::{self, PushOptions};
 use crate::stage::refs::{self, Change};
+use crate::undo;
 
 /// How long a push waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -51,6 +52,8 @@ enum HookError {
     Overtaken { branch: String, now: String },
     #[error("the hook's input cannot be read")]
     Input(#[source] std::io::Error),
+    #[error(transparent)]
+    Git(#[from] GitError),
 }
 
 impl Hint for HookError {
@@ -58,15 +61,22 @@ impl Hint for HookError {
         match self {
             Self::Overtaken { .. } => vec!["git pull --rebase, then push again".into()],
             Self::Input(_) => Vec::new(),
+            Self::Git(error) => error.hints(),
         }
     }
 
     fn kind(&self) -> Kind {
-        Kind::Busy
+        match self {
+            Self::Overtaken { .. } => Kind::Busy,
+            Self::Input(_) | Self::Git(_) => Kind::Failed,
+        }
     }
 }
 
 pub(super) fn run(host: &Host, args: &Args) -> Result<(), Ended> {
+    // A Ctrl-C in the pusher's terminal is for git, not for a deploy half-way; a local push would share it with us. Only a
+    // group's leader cannot leave its session, and a hook is none.
+    let _ = nix::unistd::setsid();
     let session = Session::open_file(&args.settings)?;
     session
         .events
@@ -117,59 +127,78 @@ impl Push<'_> {
         let Some(change) = decision.change else {
             return Ok(());
         };
-        let ctx = self.session.context(self.host);
         match hook {
-            Hook::PreReceive => self.pre_receive(&ctx, &repo, &change, options),
-            Hook::PostReceive => self.post_receive(&ctx, &repo, &change, options),
+            Hook::PreReceive => self.pre_receive(&repo, &change, options),
+            Hook::PostReceive => self.post_receive(&repo, &change, options).map_err(|ended| {
+                if let Ended::Error(error) = &ended {
+                    self.say_error(error.as_ref());
+                }
+                // git has moved the ref; where the commit did not go live, it goes back.
+                match ended {
+                    Ended::Error(error) if error.kind() == Kind::Busy => {
+                        Ended::Said(exit_code::of(Kind::Busy))
+                    }
+                    _ => self.put_ref_back(&repo, &change),
+                }
+            }),
         }
     }
 
-    fn pre_receive(
-        &self,
-        ctx: &Context<'_>,
-        repo: &Repo,
-        change: &Change,
-        options: PushOptions,
-    ) -> Result<(), Ended> {
+    fn pre_receive(&self, repo: &Repo, change: &Change, options: PushOptions) -> Result<(), Ended> {
+        let before = self.session.context(self.host);
         if options.plan {
-            return self.show_plan(ctx, repo, change, options);
+            return self.show_plan(&before, repo, change, options);
         }
-        let _lock = self.lock_for_deploy(ctx, repo, change)?;
-        let id = self.begin(ctx)?;
+        let _lock = handover::lock(&before, &self.holder(change), PATIENCE)?;
+        Self::is_still(repo, change, &change.update.old)?;
+        let fresh = self.session.fresh()?;
+        let ctx = fresh.context(self.session, self.host);
+        let id = self.begin(&ctx)?;
         let request = Self::request(repo, change, options)?;
-        deploy::prepare(ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
-        handover::leave(ctx, id, &change.commit, self.begun)?;
+        deploy::prepare(&ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
+        if let Err(error) = handover::leave(&ctx, id, &change.commit, self.begun) {
+            undo::take_away(&ctx, id, Served::No)?;
+            return Err(error.into());
+        }
         Ok(())
     }
 
+    /// Whatever error this gives, the commit is not live.
     fn post_receive(
         &self,
-        ctx: &Context<'_>,
         repo: &Repo,
         change: &Change,
         options: PushOptions,
     ) -> Result<(), Ended> {
-        let lock = handover::lock_as_it_is(ctx, &self.holder(change), PATIENCE)?;
+        let before = self.session.context(self.host);
+        let said = |_| Ended::Said(ExitCode::from(exit_code::FAILED));
+        let lock = handover::lock_as_it_is(&before, &self.holder(change), PATIENCE)?;
         let prepared =
-            handover::waiting(ctx.home).filter(|pending| pending.commit == change.commit);
+            handover::waiting(before.home).filter(|pending| pending.commit == change.commit);
         if let Some(pending) = prepared {
-            self.log(ctx, pending.release)?;
-            let done = deploy::go_live(ctx, pending.release, Goer::New, pending.begun());
-            handover::done(ctx)?;
-            return done.map_err(|_| Self::put_ref_back(ctx, repo, change));
+            let fresh = self.session.fresh()?;
+            let ctx = fresh.context(self.session, self.host);
+            self.log(&ctx, pending.release)?;
+            let done = deploy::go_live(&ctx, pending.release, Goer::New, pending.begun());
+            if let Err(error) = handover::done(&ctx) {
+                ctx.events
+                    .note(format!("the next run will do this: {error}"));
+            }
+            return done.map_err(said);
         }
         drop(lock);
         if options.plan {
-            let shown = self.show_plan(ctx, repo, change, options);
-            Self::put_ref_back(ctx, repo, change);
-            return shown;
+            return self.show_plan(&before, repo, change, options);
         }
-        let _lock = handover::lock(ctx, &self.holder(change), PATIENCE)?;
-        let id = self.begin(ctx)?;
+        let _lock = handover::lock(&before, &self.holder(change), PATIENCE)?;
+        Self::is_still(repo, change, &change.update.new)?;
+        let fresh = self.session.fresh()?;
+        let ctx = fresh.context(self.session, self.host);
+        let id = self.begin(&ctx)?;
         let request = Self::request(repo, change, options)?;
-        deploy::prepare(ctx, repo, &request, id)
-            .and_then(|()| deploy::go_live(ctx, id, Goer::New, self.begun))
-            .map_err(|_| Self::put_ref_back(ctx, repo, change))
+        deploy::prepare(&ctx, repo, &request, id)
+            .and_then(|()| deploy::go_live(&ctx, id, Goer::New, self.begun))
+            .map_err(said)
     }
 
     fn request(repo: &Repo, change: &Change, options: PushOptions) -> Result<Request, Ended> {
@@ -207,23 +236,16 @@ impl Push<'_> {
         )
     }
 
-    /// The lock, for a ref that is still where this push found it.
-    fn lock_for_deploy(
-        &self,
-        ctx: &Context<'_>,
-        repo: &Repo,
-        change: &Change,
-    ) -> Result<FileLock, Ended> {
-        let lock = handover::lock(ctx, &self.holder(change), PATIENCE)?;
+    /// The ref is where this push has it; another push that moved it meanwhile is the newer one.
+    fn is_still(repo: &Repo, change: &Change, wanted: &ObjectId) -> Result<(), HookError> {
         let now = repo
             .ref_target(&change.update.name)?
             .unwrap_or_else(ObjectId::zero);
-        if now == change.update.old {
-            Ok(lock)
-        } else {
-            let (branch, now) = (change.branch.to_string(), now.short().to_owned());
-            Err(HookError::Overtaken { branch, now }.into())
+        if now == *wanted {
+            return Ok(());
         }
+        let (branch, now) = (change.branch.to_string(), now.short().to_owned());
+        Err(HookError::Overtaken { branch, now })
     }
 
     fn show_plan(
@@ -253,7 +275,8 @@ impl Push<'_> {
 
     /// After a failure in post-receive the ref goes back too, so that the same push can be repeated; git tells the client
     /// nothing of it, so we do.
-    fn put_ref_back(ctx: &Context<'_>, repo: &Repo, change: &Change) -> Ended {
+    fn put_ref_back(&self, repo: &Repo, change: &Change) -> Ended {
+        let events = &self.session.events;
         let back = RefChange {
             name: change.update.name.clone(),
             old: change.update.new.clone(),
@@ -265,11 +288,11 @@ impl Push<'_> {
             format!("back at {}", back.new.short())
         };
         match repo.change_ref(&back, "landfall: the deploy failed") {
-            Ok(()) => ctx.events.note(format!(
+            Ok(()) => events.note(format!(
                 "git says the push succeeded, the deploy did not: `{}` is {was}; the same push can be repeated",
                 change.branch
             )),
-            Err(error) => ctx.events.undone(format!("put `{}` {was}", change.branch), Err(&error)),
+            Err(error) => events.undone(format!("put `{}` {was}", change.branch), Err(&error)),
         }
         Ended::Said(ExitCode::from(exit_code::FAILED))
     }

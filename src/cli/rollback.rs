@@ -33,10 +33,11 @@ pub(super) struct Args {
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
     let session = Session::open(host, globals)?;
-    let ctx = session.context(host);
     deploy::show_progress(&session, globals);
     let holder = Holder::new(host, "rollback", user::name());
-    let _lock = handover::lock(&ctx, &holder, Duration::from_secs(600))?;
+    let _lock = handover::lock(&session.context(host), &holder, Duration::from_secs(600))?;
+    let fresh = session.fresh()?;
+    let ctx = fresh.context(&session, host);
     let target = rollback::target(&ctx, args.release, args.keep_database)?;
     session.events.add(Box::new(DeployLog::open(
         &ctx.home.deploy_log(target.release),

@@ -100,6 +100,37 @@ impl Session {
     }
 }
 
+/// Settings and environment as they are once the lock is held.
+pub(super) struct Fresh {
+    app: AppSettings,
+    env: EnvFile,
+}
+
+impl Session {
+    /// Reads settings and environment again: they may have been changed while this run waited for the lock.
+    pub(super) fn fresh(&self) -> Result<Fresh, Ended> {
+        let app = read_settings(&self.settings_file)?;
+        let env = read_env(&self.home)?;
+        self.events.hide(Redactor::new(
+            env.iter().map(|(name, value)| (name.as_str(), value)),
+        ));
+        Ok(Fresh { app, env })
+    }
+}
+
+impl Fresh {
+    /// What stages work with.
+    pub(super) fn context<'a>(&'a self, session: &'a Session, host: &'a Host) -> Context<'a> {
+        Context {
+            host,
+            app: &self.app,
+            home: &session.home,
+            env: &self.env,
+            events: &session.events,
+        }
+    }
+}
+
 impl Session {
     /// The app's lock, for changes that take no time; says for whom it waits.
     pub(super) fn lock(&self, host: &Host, what: &str) -> Result<FileLock, LockError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::base::host::{Host, rfc3339};
 use crate::base::names::{ObjectId, ReleaseId};
 use crate::base::words::span;
+use crate::git::Repo;
 use crate::release::record::Record;
 use crate::release::{lock, store};
 
@@ -34,6 +35,8 @@ struct Status {
     live_since: Option<String>,
     deployed_by: Option<String>,
     /// What holds the app's lock now: a deploy, a rollback.
+    /// What the branch points at, where that is not live.
+    branch_commit: Option<ObjectId>,
     running: Option<String>,
     processes: Vec<Row>,
 }
@@ -52,6 +55,7 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
         subject: live.as_ref().map(|live| live.subject.clone()),
         live_since: live.as_ref().and_then(|live| live.live_at).map(rfc3339),
         deployed_by: live.as_ref().map(|live| live.who.clone()),
+        branch_commit: branch_commit(&session),
         running: lock::holder(&session.home, host)?,
         processes: table
             .rows
@@ -70,6 +74,14 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
         output::say(format!("warning: {trouble}"));
     }
     Ok(())
+}
+
+/// The branch's commit, where it is not the live one: after a rollback, or a run that was killed before the switch.
+fn branch_commit(session: &Session) -> Option<ObjectId> {
+    let repo = Repo::open(&session.home.repository()).ok()?;
+    let head = repo.branch_head(&session.app.branch).ok()??;
+    let live = store::live_record(&session.home).ok()??;
+    (live.commit != head).then_some(head)
 }
 
 /// The status for people.
@@ -110,6 +122,13 @@ fn lines(status: &Status, live: Option<&Record>, now: u64) -> Vec<String> {
         lines.push(format!(
             "  {:<12} {}{pid}{role}",
             process.process, process.state
+        ));
+    }
+    if let (Some(commit), None) = (&status.branch_commit, &status.running) {
+        lines.push(format!(
+            "`{}` is at {}, which is not live: landfall deploy",
+            status.branch,
+            commit.short()
         ));
     }
     lines.extend(

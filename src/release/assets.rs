@@ -93,6 +93,17 @@ fn looks_like_hash(word: &str) -> bool {
             || word.bytes().skip(1).any(|b| b.is_ascii_uppercase()))
 }
 
+/// The release is about to go: its files count as old from now on, however long ago they were built.
+pub fn renew(home: &Home, release: &Served) -> Result<(), FsError> {
+    for (url, _) in release.hashed()? {
+        let kept = home.assets().join(url);
+        if kept.exists() {
+            fs::touch(&kept)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes assets older than [`KEEP`] that the given releases do not have; gives how many.
 pub fn prune(home: &Home, releases: &[Served], now: u64) -> Result<usize, FsError> {
     let mut removed = 0;

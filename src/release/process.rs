@@ -73,7 +73,7 @@ impl Processes {
     /// Writes a release's file.
     pub fn write(&self, dir: &ReleaseDir) -> Result<(), StoreError> {
         let text = serde_json::to_vec_pretty(self).map_err(StoreError::Unwritable)?;
-        Ok(fs::write(&dir.processes(), &text, fs::PUBLIC)?)
+        Ok(fs::write(&dir.processes(), &text, fs::PRIVATE)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The one place where a deploy speaks: hands each event to every display, secrets removed.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use crate::base::command::LineSink;
@@ -21,7 +21,7 @@ pub trait Sink: Send {
 /// The displays of this run. Shared by the stages that work side by side.
 pub struct Events {
     sinks: Mutex<Vec<Box<dyn Sink>>>,
-    redactor: Redactor,
+    redactor: RwLock<Redactor>,
 }
 
 impl Events {
@@ -29,8 +29,20 @@ impl Events {
     pub fn new(redactor: Redactor) -> Self {
         Self {
             sinks: Mutex::new(Vec::new()),
-            redactor,
+            redactor: RwLock::new(redactor),
         }
+    }
+
+    /// Hides these values from now on: the environment was changed while this run waited.
+    pub fn hide(&self, redactor: Redactor) {
+        *self
+            .redactor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = redactor;
+    }
+
+    fn redactor(&self) -> RwLockReadGuard<'_, Redactor> {
+        self.redactor.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a display; it sees what comes from now on.
@@ -54,9 +66,7 @@ impl Events {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Box<dyn Sink>>> {
         // A display that panicked has lost its own state, not ours.
-        self.sinks
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a stage; its clock runs from here.
@@ -73,16 +83,17 @@ impl Events {
     /// A remark between the stages' lines.
     pub fn note(&self, message: impl Into<String>) {
         self.emit(&Event::Note {
-            message: self.redactor.clean(&message.into()),
+            message: self.redactor().clean(&message.into()),
         });
     }
 
     /// Says that something was put back, or could not be.
     pub fn undone(&self, what: impl Into<String>, result: Result<(), &dyn Hint>) {
         let error = result.err().map(|error| chain_of(error).join(": "));
+        let redactor = self.redactor();
         self.emit(&Event::Undone {
-            what: what.into(),
-            error,
+            what: redactor.clean(&what.into()),
+            error: error.map(|error| redactor.clean(&error)),
         });
     }
 
@@ -91,7 +102,7 @@ impl Events {
         let clean = |lines: Vec<String>| {
             lines
                 .iter()
-                .map(|line| self.redactor.clean(&without_escapes(line)))
+                .map(|line| self.redactor().clean(&without_escapes(line)))
                 .collect()
         };
         self.emit(&Event::Failed {
@@ -106,7 +117,7 @@ impl Events {
     pub fn line(&self, stage: Stage, text: &str) {
         self.emit(&Event::Line {
             stage,
-            text: self.redactor.clean(&without_escapes(text)),
+            text: self.redactor().clean(&without_escapes(text)),
         });
     }
 
@@ -141,7 +152,7 @@ impl Running<'_> {
     pub fn progress(&self, message: impl Into<String>) {
         self.events.emit(&Event::Progress {
             stage: self.stage,
-            message: message.into(),
+            message: self.events.redactor().clean(&message.into()),
         });
     }
 

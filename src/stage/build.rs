@@ -31,6 +31,9 @@ pub enum BuildError {
     /// The build ended well and left nothing.
     #[error("the build left no `{0}`")]
     NoOutput(RepoPath),
+    /// The output is a link, or lies behind one.
+    #[error("`{0}` is a symbolic link, or lies behind one; it is not followed")]
+    LinkedOutput(RepoPath),
     /// The output has no index page.
     #[error("`{0}` has no index.html after the build")]
     NoIndex(RepoPath),
@@ -57,7 +60,7 @@ impl Hint for BuildError {
                 .into_iter()
                 .chain(error.hints())
                 .collect(),
-            Self::NoOutput(_) | Self::NoIndex(_) => {
+            Self::NoOutput(_) | Self::NoIndex(_) | Self::LinkedOutput(_) => {
                 vec!["in landfall.toml: [frontend] output = \"the folder the build writes\"".into()]
             }
             Self::Fs(error) => error.hints(),

@@ -249,7 +249,11 @@ fn take_over(from: &Path, kept: &Path) -> Result<(), FsError> {
         if let Some(folder) = target.parent() {
             fs::create_folder(folder)?;
         }
-        fs::copy_file(&from.join(&file), &target)?;
+        // Whole or not at all: a half file would be taken for one that the server has.
+        let source = from.join(&file);
+        fs::put(&target, fs::PUBLIC, |place| {
+            fs::copy_content(&source, place)
+        })?;
     }
     Ok(())
 }

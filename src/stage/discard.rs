@@ -9,6 +9,7 @@ use super::Context;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
+use crate::base::occupants;
 use crate::release::process::{WEB, parse_program};
 use crate::release::store::{self, StoreError};
 use crate::supervisor::fault::RpcError;
@@ -64,6 +65,10 @@ pub fn run(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Result<(), 
         return Ok(fs::remove_file(&ctx.home.pending())?);
     }
     stop_processes(ctx, release, served)?;
+    if served == Served::No {
+        // What builds has a process group of its own and outlives a run that was killed; it would write into the caches.
+        occupants::end(ctx.home.release(release).root());
+    }
     fs::remove_file(&ctx.home.next_programs())?;
     fs::remove_file(&ctx.home.pending())?;
     // First what makes it a release: half of one, without a record, is taken away by the next run.

@@ -145,6 +145,15 @@ pub fn collect_static(
     let collected = django
         .collect_static(ctx, &release.root().join("collected"))
         .map_err(MigrateError::Static)?;
+    if let Some(root) = collected
+        .root
+        .as_deref()
+        .filter(|root| !Path::new(root).starts_with(ctx.home.root()))
+    {
+        ctx.events.note(format!(
+            "warning: STATIC_ROOT is {root}, outside the release: static files change before the switch and do not roll back"
+        ));
+    }
     if let Some(reason) = &collected.skipped {
         ctx.events
             .line(Stage::Migrate, &format!("collectstatic skipped: {reason}"));
@@ -197,7 +206,7 @@ pub fn run(
     store::update(release, |record| record.migrations.clone_from(&migrations))?;
     django
         .migrate(ctx, &mut |name| {
-            running.progress(format!("applying {name}"))
+            running.progress(format!("applying {name}"));
         })
         .map_err(MigrateError::Apply)?;
     let names: Vec<String> = migrations.iter().map(short_name).collect();

@@ -49,6 +49,8 @@ pub struct Plan {
     pub changed: Vec<String>,
     /// The app's own checks are left out.
     pub skip_gate: bool,
+    /// The frontend is part of a workspace: what an install fills cannot be kept.
+    pub workspace: bool,
     /// The generation of the caches; a rebuild begins the next.
     pub generation: u32,
 }
@@ -185,10 +187,11 @@ pub fn run(
         Some(key) => Step::Build { key },
     };
     let frontend = step(Shelf::Frontend, keys.frontend);
-    let node_modules = if needs_node_modules(&frontend, &settings) {
-        step(Shelf::NodeModules, keys.node_modules)
-    } else {
-        Step::Nothing
+    let workspace = is_workspace(repo, &commit.tree, &settings)?;
+    let node_modules = match keys.node_modules {
+        _ if !needs_node_modules(&frontend, &settings) => Step::Nothing,
+        Some(key) if workspace => Step::Build { key },
+        key => step(Shelf::NodeModules, key),
     };
     let live = store::live_record(ctx.home).ok().flatten();
     Ok(Plan {
@@ -207,8 +210,19 @@ pub fn run(
         changed: changed_parts(repo, live.as_ref(), &commit.tree, &settings),
         skip_gate: wishes.skip_gate,
         generation,
+        workspace,
         settings,
     })
+}
+
+fn is_workspace(repo: &Repo, tree: &ObjectId, settings: &Settings) -> Result<bool, PlanError> {
+    let Some(frontend) = &settings.frontend else {
+        return Ok(false);
+    };
+    let Some(build) = &frontend.build else {
+        return Ok(false);
+    };
+    Ok(keys::workspace(repo, tree, frontend, build)?.is_some())
 }
 
 /// The build needs them, and so do checks that call npm and the like.

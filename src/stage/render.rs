@@ -118,7 +118,11 @@ fn processes_of(
     facts: &ReleaseFacts<'_>,
 ) -> Processes {
     let mut processes = BTreeMap::new();
-    let env = ctx.release_environment(release, facts);
+    let mut env = ctx.release_environment(release, facts);
+    // Builds go through the proxy of whoever pushes, with its password; what serves goes by the app's environment.
+    for name in ctx.host.machine_variables().keys() {
+        env.remove(name);
+    }
     let cwd = plan.settings.backend.as_ref().map_or_else(
         || release.src(),
         |backend| backend.dir.under(&release.src()),
@@ -271,7 +275,7 @@ fn without_header(text: &str) -> &str {
 }
 
 /// nginx tests the whole configuration as it would be with `release` live.
-fn test_site(ctx: &Context<'_>, release: &ReleaseDir) -> Result<(), RenderError> {
+pub fn test_site(ctx: &Context<'_>, release: &ReleaseDir) -> Result<(), RenderError> {
     let trial = template::render(
         Template::NginxMain,
         &home::nginx_main(ctx, release.site_conf()),
@@ -302,7 +306,11 @@ fn site_of(
         Some(backend) => Some(site::Backend {
             paths: backend_paths(plan, backend, django)?,
             static_url: url(django.and_then(|django| django.static_url.as_ref())),
-            media_url: url(django.and_then(|django| django.media_url.as_ref())),
+            // Where Django has a view of its own for uploads, it decides who sees them.
+            media_url: url(django.and_then(|django| django.media_url.as_ref())).filter(|url| {
+                !django
+                    .is_some_and(|django| django.routes.iter().any(|route| route == url.as_str()))
+            }),
         }),
     };
     Ok(Site {

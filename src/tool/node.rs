@@ -42,6 +42,12 @@ pub fn install_facts(manifest: &[u8]) -> String {
     Value::Object(facts).to_string()
 }
 
+/// True for a `package.json` that is the root of a workspace.
+pub fn has_workspaces(manifest: &[u8]) -> bool {
+    let manifest = serde_json::from_slice::<Value>(manifest);
+    manifest.is_ok_and(|manifest| manifest.get("workspaces").is_some())
+}
+
 /// What a failed install or build most likely needs, read from its last lines.
 pub fn advice(output: &[String]) -> Option<String> {
     let has = |needle: &str| output.iter().any(|line| line.contains(needle));

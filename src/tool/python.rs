@@ -127,6 +127,56 @@ pub fn pipenv_install(pipenv: &Path, venv: &Path, locked: bool) -> Cmd {
         .env("PIPENV_YES", "1")
 }
 
+/// What of the app's own files becomes part of an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Local {
+    /// Nothing: every package comes from elsewhere.
+    Nothing,
+    /// A package in the repository, copied.
+    Copied,
+    /// A package in the repository, linked ("editable").
+    Linked,
+}
+
+/// What a requirements file or a lock file (uv, Poetry, Pipenv) takes from the repository itself.
+pub fn local_packages(text: &str) -> Local {
+    let of_line = |line: &str| {
+        let line = line.trim();
+        let is_path = |text: &str| {
+            let text = text.trim().trim_matches(['"', '\'']);
+            text == "."
+                || ["./", "../", ".[", "file:"]
+                    .iter()
+                    .any(|start| text.starts_with(start))
+        };
+        let named = line
+            .split_once(" @ ")
+            .is_some_and(|(_, target)| is_path(target));
+        let value = |key: &str| {
+            line.split(key)
+                .nth(1)
+                .map(|rest| rest.trim_start_matches([' ', '=', ':']))
+        };
+        let elsewhere = |value: &str| !value.starts_with("\".\"") && !value.starts_with("{ ");
+        let editable = value("editable").is_some_and(|value| {
+            value.starts_with("true") || (value.starts_with('"') && elsewhere(value))
+        });
+        let flagged = line.starts_with("-e ") || line.starts_with("--editable");
+        if flagged || editable || line == "develop = true" {
+            Local::Linked
+        } else if is_path(line)
+            || named
+            || line == "type = \"directory\""
+            || value("directory").is_some_and(|value| value.starts_with('"'))
+        {
+            Local::Copied
+        } else {
+            Local::Nothing
+        }
+    };
+    text.lines().map(of_line).max().unwrap_or(Local::Nothing)
+}
+
 /// What a failed install most likely needs, read from its last lines.
 pub fn advice(output: &[String]) -> Option<String> {
     let has = |needle: &str| output.iter().any(|line| line.contains(needle));
@@ -156,5 +206,37 @@ pub fn advice(output: &[String]) -> Option<String> {
         Some("sudo apt install python3-venv".into())
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_the_repository_itself_is_found() {
+        for nothing in [
+            "Django==5.2\n# -e .\ngit+https://example.org/x.git\n-r base.txt\n",
+            "source = { registry = \"x\" }\nsource = { virtual = \".\" }\nsource = { editable = \".\" }\n",
+            "optional = false\ndevelop = false\n",
+        ] {
+            assert_eq!(local_packages(nothing), Local::Nothing, "{nothing}");
+        }
+        for copied in [
+            "./libs/x\n",
+            "x @ file:///srv/x\n",
+            "[package.source]\ntype = \"directory\"\n",
+            "source = { directory = \"libs/x\" }\n",
+        ] {
+            assert_eq!(local_packages(copied), Local::Copied, "{copied}");
+        }
+        for linked in [
+            "-e .\n",
+            "--editable ./libs/x\n",
+            "source = { editable = \"libs/x\" }\n",
+            "\"editable\": true,\n",
+        ] {
+            assert_eq!(local_packages(linked), Local::Linked, "{linked}");
+        }
     }
 }

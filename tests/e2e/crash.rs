@@ -16,11 +16,10 @@ const PATHS: &[&str] = &["/", "/api/about/"];
 fn slow(name: &str) -> Sandbox {
     let sandbox = Sandbox::new(name).live();
     sandbox.name_release("2");
-    sandbox.write("requirements.txt", "# slow\nDjango==5.2.19\n");
     sandbox.edit(
         "frontend/build.js",
         "rmSync(\"dist\"",
-        "await new Promise((done) => setTimeout(done, 2000));\nrmSync(\"dist\"",
+        "await new Promise((done) => setTimeout(done, 1500));\nrmSync(\"dist\"",
     );
     sandbox.write(
         "landfall.toml",
@@ -33,18 +32,18 @@ fn slow(name: &str) -> Sandbox {
     sandbox.edit(
         "backend/small/wsgi.py",
         "import os\n",
-        "import os\nimport time; time.sleep(2)\n",
+        "import os\nimport time; time.sleep(1.5)\n",
     );
     sandbox.write(
         "backend/board/migrations/0002_slow.py",
         "import time\n\nfrom django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    \
          dependencies = [(\"board\", \"0001_initial\")]\n    operations = [\n        \
-         migrations.RunPython(lambda apps, editor: time.sleep(2), migrations.RunPython.noop),\n    ]\n",
+         migrations.RunPython(lambda apps, editor: time.sleep(1.5), migrations.RunPython.noop),\n    ]\n",
     );
     sandbox.edit(
         "backend/board/views.py",
         "def healthz(request):\n",
-        "def healthz(request):\n    import time; time.sleep(2)\n",
+        "def healthz(request):\n    import time; time.sleep(1.5)\n",
     );
     sandbox.commit("Slow everywhere");
     sandbox

@@ -9,7 +9,7 @@ use crate::source::{Source, files};
 const FLOORS: [&[&str]; 8] = [
     &["main", "lib"],
     &["cli"],
-    &["deploy", "rollback", "recover", "prune", "handover"],
+    &["deploy", "rollback", "recover", "undo", "prune", "handover"],
     &["stage"],
     &["report", "release", "supervisor", "template"],
     &["event", "config"],

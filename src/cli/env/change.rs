@@ -12,8 +12,6 @@ use crate::base::words::list;
 use crate::cli::session::{self, Session};
 use crate::cli::{Ended, Globals, deploy, head, output};
 use crate::config::env_file::EnvFile;
-use crate::git::Repo;
-use crate::release::record::Record;
 use crate::release::store;
 
 #[derive(Debug, clap::Args)]
@@ -142,28 +140,15 @@ fn take_effect(
         (Some(_), false) => output::say(
             "processes see it when they start next: with the next push, or now with `landfall deploy`",
         ),
-        (Some(live), true) => {
+        (Some(_), true) => {
             let globals = Globals {
                 app: Some(session.app.name.clone()),
                 json: globals.json,
             };
-            return deploy::run(host, &globals, &deploy::Args::of(revision(session, &live)?));
+            return deploy::run(host, &globals, &deploy::Args::of_live());
         }
     }
     Ok(())
-}
-
-/// What the live release was asked for by, where that still is its commit: a branch reads better than an id.
-fn revision(session: &Session, live: &Record) -> Result<String, Ended> {
-    let repo = Repo::open(&session.home.repository())?;
-    let same = repo
-        .resolve(&live.source)
-        .is_ok_and(|commit| commit == live.commit);
-    Ok(if same {
-        live.source.clone()
-    } else {
-        live.commit.to_string()
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Borrowed, BuildError, Built};
 use crate::base::command::{self, Cmd};
 use crate::base::fs;
-use crate::base::names::ObjectId;
+use crate::base::names::{ObjectId, RepoPath};
 use crate::base::words::count;
 use crate::config::settings::{Frontend, FrontendBuild};
 use crate::event::{Outcome, Stage};
@@ -61,7 +61,7 @@ fn as_committed(
     release: &ReleaseDir,
     running: Running<'_>,
 ) -> Result<(), BuildError> {
-    let output = frontend.output.under(&release.src());
+    let output = real_folder(&frontend.output, &release.src())?;
     if !output.is_dir() {
         return Err(BuildError::NoOutput(frontend.output.clone()));
     }
@@ -69,6 +69,18 @@ fn as_committed(
     fs::symlink(&target, &release.public())?;
     running.end(Outcome::reused("static files as committed"));
     Ok(())
+}
+
+/// The folder `path` below `src`, if no part of it is a symbolic link.
+fn real_folder(path: &RepoPath, src: &Path) -> Result<PathBuf, BuildError> {
+    let mut place = src.to_owned();
+    for part in path.as_str().split('/').filter(|part| !part.is_empty()) {
+        place.push(part);
+        if place.is_symlink() {
+            return Err(BuildError::LinkedOutput(path.clone()));
+        }
+    }
+    Ok(place)
 }
 
 struct Work<'a> {
@@ -87,6 +99,10 @@ impl Work<'_> {
             Step::Reuse { key } => (key, false),
             Step::Build { key } => (key, true),
         };
+        if self.plan.workspace {
+            self.execute(&self.build.install)?;
+            return Ok(None);
+        }
         let place = self.root().join("node_modules");
         let shelf = cache::path(self.ctx.home, Shelf::NodeModules, key);
         let cached = shelf.join("node_modules");
@@ -107,7 +123,7 @@ impl Work<'_> {
     /// Runs the build and puts its output on the shelf; gives the number of files.
     fn build(&self, key: &ObjectId) -> Result<usize, BuildError> {
         self.execute(&self.build.command)?;
-        let output = self.frontend.output.under(&self.src);
+        let output = self.real_output()?;
         if !output.is_dir() {
             return Err(BuildError::NoOutput(self.frontend.output.clone()));
         }
@@ -137,12 +153,17 @@ impl Work<'_> {
             .join(key.as_str())
             .join("files");
         fs::symlink(&files, &release.public())?;
-        let output = self.frontend.output.under(&self.src);
+        let output = self.real_output()?;
         if self.output_stays() && matches!(self.plan.frontend, Step::Reuse { .. }) {
             let cached = cache::path(self.ctx.home, Shelf::Frontend, key).join("files");
             fs::copy_tree(&cached, &output)?;
         }
         Ok(())
+    }
+
+    /// Where the output lies. A link on the way there could lead anywhere, and is not followed.
+    fn real_output(&self) -> Result<PathBuf, BuildError> {
+        real_folder(&self.frontend.output, &self.src)
     }
 
     /// The output is part of the backend's files (Django's `static/` or `templates/`).

@@ -1,6 +1,7 @@
 //! The cache keys of a commit: git's own object ids, plus what else decides the result.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::PlanError;
 use crate::base::fs;
@@ -12,6 +13,7 @@ use crate::git::Repo;
 use crate::release::cache::KeyBuilder;
 use crate::release::record::Keys;
 use crate::stage::Context;
+use crate::tool::python::Local;
 use crate::tool::{node, program, python};
 
 /// The keys of everything the settings ask to build.
@@ -41,6 +43,34 @@ pub(super) fn of(
     Ok(keys)
 }
 
+/// The root of the workspace that the frontend is part of: what an install fills is spread over its packages, and cannot be
+/// kept by keeping one folder.
+pub(super) fn workspace(
+    repo: &Repo,
+    tree: &ObjectId,
+    frontend: &Frontend,
+    build: &FrontendBuild,
+) -> Result<Option<RepoPath>, PlanError> {
+    if let Some(lock) = &build.lockfile
+        && lock.split().0 != frontend.dir
+    {
+        return Ok(Some(lock.split().0));
+    }
+    let beside = |name: &str| -> Result<Option<ObjectId>, PlanError> {
+        let path = frontend
+            .dir
+            .join(name)
+            .map_err(crate::git::GitError::from)?;
+        Ok(repo.entry_at(tree, &path)?.map(|(_, id)| id))
+    };
+    let declares = match beside("package.json")? {
+        Some(id) => node::has_workspaces(&repo.blob(&id)?),
+        None => false,
+    };
+    let is_root = declares || beside("pnpm-workspace.yaml")?.is_some();
+    Ok(is_root.then(|| frontend.dir.clone()))
+}
+
 struct Lookup<'a> {
     ctx: &'a Context<'a>,
     repo: &'a Repo,
@@ -56,14 +86,17 @@ impl Lookup<'_> {
         build: &FrontendBuild,
         settings: &Settings,
     ) -> Result<ObjectId, PlanError> {
+        // In a workspace the packages beside the frontend are built with it.
+        let root = workspace(self.repo, self.tree, frontend, build)?;
+        let root = root.as_ref().unwrap_or(&frontend.dir);
         let outside = settings
             .backend
             .as_ref()
             .map(|backend| &backend.dir)
-            .filter(|dir| !dir.is_root() && dir.is_within(&frontend.dir));
+            .filter(|dir| !dir.is_root() && dir.is_within(root));
         let mut key = KeyBuilder::new("frontend 1")
             .generation(self.generation)
-            .with("tree", &self.tree_without(&frontend.dir, outside)?)
+            .with("tree", &self.tree_without(root, outside)?)
             .with("lock", &self.id_of(build.lockfile.as_ref())?)
             .with("install", &build.install.join("\0"))
             .with("build", &build.command.join("\0"))
@@ -78,8 +111,21 @@ impl Lookup<'_> {
             .iter()
             .filter(|file| file.is_within(&frontend.dir))
         {
-            let content = fs::read_bytes(&file.under(&self.ctx.home.shared()))?;
-            key = key.with(file.as_str(), crate::git::hash(&content).as_str());
+            key = key.with(
+                file.as_str(),
+                &Self::content(&file.under(&self.ctx.home.shared()))?,
+            );
+        }
+        for dir in settings
+            .shared
+            .dirs
+            .iter()
+            .filter(|dir| dir.is_within(&frontend.dir))
+        {
+            let kept = dir.under(&self.ctx.home.shared());
+            for file in fs::files_below(&kept)? {
+                key = key.with(&file.to_string_lossy(), &Self::content(&kept.join(&file))?);
+            }
         }
         Ok(key.finish())
     }
@@ -147,10 +193,29 @@ impl Lookup<'_> {
             .with("python", &self.identity("python3"))
             .with("uwsgi", python::UWSGI_REQUIREMENT)
             .with("installer", python::installer(self.ctx.path()).name());
+        let mut local = match backend.python {
+            PythonPackages::Project { .. } => Local::Copied,
+            _ => Local::Nothing,
+        };
         for file in &files {
             key = key.with(file.as_str(), &self.id_of(Some(file))?);
+            if let Some((_, id)) = self.repo.entry_at(self.tree, file)? {
+                let text = self.repo.blob(&id)?;
+                local = local.max(python::local_packages(&String::from_utf8_lossy(&text)));
+            }
         }
-        Ok(key.finish())
+        Ok(match local {
+            Local::Nothing => key,
+            // The environment holds a copy of the app's own files.
+            Local::Copied => key.with("tree", self.tree.as_str()),
+            // The environment points into this release's files; no other release can use it.
+            Local::Linked => key.with("moment", &self.ctx.host.now_unix().to_string()),
+        }
+        .finish())
+    }
+
+    fn content(file: &Path) -> Result<String, PlanError> {
+        Ok(crate::git::hash(&fs::read_bytes(file)?).to_string())
     }
 
     fn id_of(&self, path: Option<&RepoPath>) -> Result<String, PlanError> {
