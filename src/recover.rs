@@ -58,9 +58,8 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     start_supervisord(ctx)?;
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {
-<<<<<<< HEAD
         if Some(id) != live && is_half(ctx, id) {
-            // Its builds have groups of their own and outlive a run that was killed; they would write into the caches.
+            // What a killed run had started outlives it, and may still be migrating.
             occupants::end(ctx.home.release(id).root());
             match undo::take_away(ctx, id, Served::No) {
                 Ok(()) => ctx.events.note(format!(
@@ -71,13 +70,6 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
                     .events
                     .undone(format!("remove release {id}"), Err(&error)),
             }
-=======
-        if Some(id) != live && !is_good(ctx, id) {
-            discard::run(ctx, id, Served::No)?;
-            ctx.events.note(format!(
-                "release {id} was left half-made by an earlier run; it is taken away"
-            ));
->>>>>>> part-d
         }
     }
     tidy_programs(ctx, live)?;

@@ -18,7 +18,7 @@ const FLOORS: [&[&str]; 8] = [
 ];
 
 /// Imports within a floor, each with its reason.
-const NEIGHBOURS: [(&str, &str, &str); 4] = [
+const NEIGHBOURS: [(&str, &str, &str); 7] = [
     ("deploy", "prune", "a deploy ends with pruning"),
     (
         "deploy",
@@ -31,6 +31,9 @@ const NEIGHBOURS: [(&str, &str, &str); 4] = [
         "a rollback goes live as a deploy does",
     ),
     ("rollback", "recover", "a rollback begins as a deploy does"),
+    ("deploy", "undo", "a deploy that fails is taken away"),
+    ("recover", "undo", "what a killed run left is taken away"),
+    ("handover", "undo", "what nobody makes live is taken away"),
 ];
 
 /// The stages in the order of the path; each may import earlier ones only. The other files of `stage/` serve several.
