@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
+use crate::base::occupants;
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
