@@ -74,17 +74,16 @@ impl Sandbox {
         all
     }
 
-    /// Waits until nothing of a release runs but of the live one, and nginx has no more workers than it should have.
+    /// Waits until nothing of a release runs but of the live one, and besides it only what outlives releases: supervisord,
+    /// and nginx with its two workers.
     #[track_caller]
     pub(crate) fn settle(&self) {
+        const OUTLIVE: usize = 4;
         super::until("old processes end", Duration::from_secs(90), || {
             let live = self.live();
             let processes = self.processes();
-            let workers = processes
-                .iter()
-                .filter(|process| process.command.starts_with("nginx: worker process"))
-                .count();
-            workers == 2
+            let others = processes.iter().filter(|process| process.release.is_none());
+            others.count() == OUTLIVE
                 && processes
                     .iter()
                     .all(|process| process.release.is_none() || process.release == live)
