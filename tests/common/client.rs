@@ -144,13 +144,12 @@ impl Connection {
                 }
             }
         }
-        match response.header("content-length") {
-            Some(length) => self.exactly(length.parse().map_err(io::Error::other)?),
-            None => {
-                self.is_closing = true;
-                while self.more().is_ok() {}
-                Ok(std::mem::take(&mut self.left))
-            }
+        if let Some(length) = response.header("content-length") {
+            self.exactly(length.parse().map_err(io::Error::other)?)
+        } else {
+            self.is_closing = true;
+            while self.more().is_ok() {}
+            Ok(std::mem::take(&mut self.left))
         }
     }
 

@@ -15,13 +15,12 @@ pub(crate) fn check(name: &str, actual: &str) {
         return;
     }
     let wanted = fs::read_to_string(&path).unwrap_or_default();
-    if wanted != actual {
-        panic!(
-            "{} differs (UPDATE_GOLDEN=1 writes it anew)\n{}",
-            path.display(),
-            difference(&wanted, actual)
-        );
-    }
+    assert!(
+        wanted == actual,
+        "{} differs (UPDATE_GOLDEN=1 writes it anew)\n{}",
+        path.display(),
+        difference(&wanted, actual)
+    );
 }
 
 fn difference(wanted: &str, actual: &str) -> String {

@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: a sandbox with a home, a repository and a client of its own. Real git, npm, pip,
 //! nginx, uWSGI and supervisor; nothing is faked.
 
+pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod golden;
 pub(crate) mod load;
@@ -11,9 +12,11 @@ pub(crate) mod push;
 pub(crate) mod redact;
 pub(crate) mod sandbox;
 pub(crate) mod seed;
+pub(crate) mod site;
 pub(crate) mod state;
 
+pub(crate) use app::App;
 pub(crate) use poll::{until, until_some};
 pub(crate) use probe::Probe;
 pub(crate) use push::Push;
-pub(crate) use sandbox::{App, Sandbox};
+pub(crate) use sandbox::Sandbox;

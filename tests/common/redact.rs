@@ -7,7 +7,22 @@ pub(crate) fn line(text: &str, folders: &[(&str, &str)]) -> String {
         text = text.replace(folder, name);
     }
     text = stage_time(&text);
-    words(&text)
+    even(words(&text))
+}
+
+/// A time within a stage's line moves the one at its end; that one stands where it always does.
+fn even(text: String) -> String {
+    const WIDTH: usize = 60;
+    let Some(head) = text
+        .strip_suffix(" [time]")
+        .filter(|_| text.starts_with("  "))
+    else {
+        return text;
+    };
+    if !head.contains("[time]") {
+        return text;
+    }
+    format!("{:<WIDTH$} [time]", head.trim_end())
 }
 
 /// Many lines. Frontend and Python environment are built side by side; whichever ends first, here the frontend's comes
@@ -105,6 +120,10 @@ mod tests {
             (
                 "http://127.0.0.1:20001 is on a1b2c3d · 2.6s",
                 "http://127.0.0.1:[port] is on [id] · [time]",
+            ),
+            (
+                "  python    venv built with pip in 10.12s                     10.12s",
+                "  python    venv built with pip in [time]                    [time]",
             ),
             ("release 42 of 1234", "release 42 of 1234"),
             ("Django 5.2.19", "Django 5.2.19"),

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
-use super::client::{self, Connection, Response};
-use super::machine::{self, Process};
+use super::app::App;
+use super::machine;
 use super::push::Push;
 use super::seed;
 
@@ -35,101 +34,6 @@ const MACHINE_VARIABLES: [&str; 14] = [
 ];
 /// The first commit's date; each commit is a minute later.
 const EPOCH: u64 = 1_700_000_000;
-
-/// A project to deploy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum App {
-    /// The example: Vue, Django REST framework, Celery worker and beat, uploads.
-    Notes,
-    /// Django, and a frontend that builds in a moment; `tests/fixtures/small`.
-    Small,
-    /// Files as they are; `tests/fixtures/static`.
-    Static,
-}
-
-impl App {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Notes => "notes",
-            Self::Small => "small",
-            Self::Static => "static",
-        }
-    }
-
-    pub(crate) fn has_caches(self) -> bool {
-        self != Self::Static
-    }
-
-    fn folder(self) -> PathBuf {
-        let folder = match self {
-            Self::Notes => "examples/notes",
-            Self::Small => "tests/fixtures/small",
-            Self::Static => "tests/fixtures/static",
-        };
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
-    }
-
-    /// Every file of the project that belongs into git.
-    pub(crate) fn files(self) -> Vec<(String, Vec<u8>)> {
-        let (root, mut files) = (self.folder(), Vec::new());
-        walk(&root, &mut |path| {
-            let name = path
-                .strip_prefix(&root)
-                .expect("it lies below")
-                .to_string_lossy();
-            let content = fs::read(path).expect("a file of the fixture can be read");
-            files.push((name.into_owned(), content));
-        });
-        files.sort();
-        files
-    }
-
-    /// The frontend's folder and the backend's file that name the release.
-    fn release_files(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Notes => (
-                "notes-front-end/src/release.js",
-                "notesBackEnd/notesBackEnd/release.py",
-            ),
-            Self::Small => ("frontend/src/release.js", "backend/small/release.py"),
-            Self::Static => ("index.html", "index.html"),
-        }
-    }
-
-    /// The files that are not in git, each with the example to make it from.
-    fn shared_files(self) -> &'static [&'static str] {
-        match self {
-            Self::Notes => &[
-                "notes-front-end/src/variables/localVariables.js",
-                "notesBackEnd/notesBackEnd/localsettings.py",
-            ],
-            _ => &[],
-        }
-    }
-}
-
-fn walk(folder: &Path, each: &mut dyn FnMut(&Path)) {
-    const MADE: [&str; 7] = [
-        "node_modules",
-        "dist",
-        "__pycache__",
-        "staticroot",
-        "data",
-        "venv",
-        ".venv",
-    ];
-    let entries = fs::read_dir(folder).expect("a folder of the fixture can be read");
-    for entry in entries.map(|entry| entry.expect("and its entries")) {
-        let path = entry.path();
-        if path.is_dir() {
-            if !MADE.contains(&entry.file_name().to_string_lossy().as_ref()) {
-                walk(&path, each);
-            }
-        } else {
-            each(&path);
-        }
-    }
-}
 
 /// A sandbox about to be made.
 #[derive(Debug)]
@@ -186,6 +90,10 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// `name` says what is tested; the folder is called after it.
+    #[expect(
+        clippy::new_ret_no_self,
+        reason = "`Sandbox::new(..).create()` reads as what it does"
+    )]
     pub(crate) fn new(name: &str) -> Builder {
         Builder {
             name: name.to_owned(),
@@ -445,118 +353,6 @@ impl Sandbox {
             .expect("git runs");
         let id = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         output.status.success().then_some(id)
-    }
-
-    #[track_caller]
-    pub(crate) fn get(&self, path: &str) -> Response {
-        client::get(self.address, path).unwrap_or_else(|error| panic!("GET {path}: {error}"))
-    }
-
-    #[track_caller]
-    pub(crate) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Response {
-        Connection::open(self.address)
-            .and_then(|mut connection| {
-                let headers = [("Content-Type", content_type)];
-                connection.send("POST", path, &headers, body, false)
-            })
-            .unwrap_or_else(|error| panic!("POST {path}: {error}"))
-    }
-
-    /// The release that page and API name; both must be the same.
-    #[track_caller]
-    pub(crate) fn release_shown(&self) -> String {
-        let page = self.get("/").ok().release();
-        let api = self.get("/api/about/").ok().release();
-        assert_eq!(page, api, "page and API are of different releases");
-        page.expect("the page names its release")
-    }
-
-    /// The number of the live release.
-    pub(crate) fn live(&self) -> Option<u32> {
-        let target = fs::read_link(self.home.join("current")).ok()?;
-        target.file_name()?.to_str()?.parse().ok()
-    }
-
-    /// The numbers of the releases there are.
-    pub(crate) fn releases(&self) -> Vec<u32> {
-        let mut numbers: Vec<u32> = fs::read_dir(self.home.join("releases"))
-            .map(|entries| {
-                entries
-                    .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-                    .collect()
-            })
-            .unwrap_or_default();
-        numbers.sort_unstable();
-        numbers
-    }
-
-    /// The log of a deploy.
-    pub(crate) fn deploy_log(&self, release: u32) -> String {
-        fs::read_to_string(self.home.join(format!("log/deploys/{release}.log")))
-            .unwrap_or_else(|error| panic!("the log of deploy {release}: {error}"))
-    }
-
-    /// The calls of the counted tools since the last time this was asked, each as it was typed.
-    pub(crate) fn calls(&self) -> Vec<String> {
-        let file = self.home.join("calls.log");
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let _ = fs::remove_file(&file);
-        text.lines().map(str::to_owned).collect()
-    }
-
-    /// The processes that belong to this sandbox.
-    pub(crate) fn processes(&self) -> Vec<Process> {
-        let mut all = machine::processes_of(&self.root);
-        if !self.home.starts_with(&self.root) {
-            all.extend(machine::processes_of(&self.home));
-        }
-        all
-    }
-
-    /// Waits until nothing of a release runs but of the live one, and nginx has no more workers than it should have.
-    #[track_caller]
-    pub(crate) fn settle(&self) {
-        super::until("old processes end", Duration::from_secs(90), || {
-            let live = self.live();
-            let processes = self.processes();
-            let workers = processes
-                .iter()
-                .filter(|process| process.command.starts_with("nginx: worker process"))
-                .count();
-            workers == 2
-                && processes
-                    .iter()
-                    .all(|process| process.release.is_none() || process.release == live)
-        });
-    }
-
-    /// Processes of this sandbox that supervisord has nothing to do with, once those that just end have ended.
-    fn strays(&self) -> Vec<Process> {
-        let deadline = std::time::Instant::now() + Duration::from_secs(5);
-        loop {
-            let running = self.processes();
-            let strays = machine::strays(&running, "supervisord");
-            if strays.is_empty() || std::time::Instant::now() > deadline {
-                return strays.into_iter().cloned().collect();
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    /// Ends everything of this sandbox, each process by its number.
-    fn end_processes(&self) {
-        use nix::sys::signal::{Signal, kill};
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        loop {
-            let processes = self.processes();
-            if processes.is_empty() || std::time::Instant::now() > deadline {
-                return;
-            }
-            for process in processes {
-                let _ = kill(nix::unistd::Pid::from_raw(process.pid), Signal::SIGKILL);
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 }
 

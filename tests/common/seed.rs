@@ -12,8 +12,9 @@ use std::process::Command;
 
 use nix::fcntl::{Flock, FlockArg};
 
+use super::app::App;
 use super::machine;
-use super::sandbox::{App, Sandbox};
+use super::sandbox::Sandbox;
 
 /// What decides the keys of the caches, besides the fixtures' own files.
 const RECIPE: [&str; 4] = [

@@ -54,9 +54,11 @@ impl State {
             if now == *self {
                 return;
             }
-            if Instant::now() > deadline {
-                panic!("{}", self.difference(&now, sandbox));
-            }
+            assert!(
+                Instant::now() <= deadline,
+                "{}",
+                self.difference(&now, sandbox)
+            );
             thread::sleep(Duration::from_millis(50));
         }
     }

@@ -6,6 +6,7 @@ use crate::common::load::{Load, Report};
 use crate::common::{App, Sandbox, until};
 
 const PATHS: &[&str] = &["/", "/api/about/"];
+const SLOW: &[&str] = &["/api/about/?wait=0.4"];
 /// Requests a second, in all.
 const RATE: u32 = 60;
 
@@ -75,6 +76,8 @@ fn five_deploys_and_two_rollbacks(app: App, name: &str) {
     let sandbox = Sandbox::new(name).app(app).live();
     sandbox.settle();
     let load = Load::start(sandbox.address, PATHS, RATE);
+    // At every switch some request is in the middle of its answer.
+    let slow = (app == App::Small).then(|| Load::start(sandbox.address, SLOW, 5));
     let mut lives = vec!["1".to_owned()];
     ask(&load, 60);
     for number in 2..=6 {
@@ -97,6 +100,13 @@ fn five_deploys_and_two_rollbacks(app: App, name: &str) {
     let report = load.stop();
     let lives: Vec<&str> = lives.iter().map(String::as_str).collect();
     check(&report, &lives);
+    if let Some(slow) = slow.map(Load::stop) {
+        println!("slow ones: {}", slow.summary());
+        let failures = slow.failures();
+        assert!(failures.is_empty(), "{failures:#?}");
+        let faults = slow.out_of_order(&lives);
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
 }
 
 #[test]

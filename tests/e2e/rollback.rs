@@ -37,17 +37,28 @@ fn back_to_the_one_before_and_to_any_by_number() {
         "a rollback builds nothing"
     );
     sandbox.settle();
+}
 
-    // Back twice is back two releases.
+/// Going back twice goes back two releases, and never to one that was found bad.
+#[test]
+fn a_release_that_was_left_is_not_gone_back_to() {
+    let sandbox = three("rollback-left");
     sandbox.landfall_ok(&["rollback"]);
-    sandbox.landfall_ok(&["rollback"]);
-    assert_eq!(sandbox.release_shown(), "1");
-    // The next push goes on from there.
+    assert_eq!(sandbox.live(), Some(2));
+    // The mended push is no better; back is not to release 3.
     sandbox.name_release("4");
     sandbox.commit("Release 4");
     let _ = sandbox.push().accepted();
     assert_eq!(sandbox.release_shown(), "4");
-    assert_eq!(sandbox.live(), Some(4));
+    sandbox.landfall_ok(&["rollback"]);
+    assert_eq!(sandbox.live(), Some(2));
+    sandbox.landfall_ok(&["rollback"]);
+    assert_eq!(sandbox.live(), Some(1));
+    let output = sandbox.landfall(&["rollback"]);
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    // By its number it is.
+    sandbox.landfall_ok(&["rollback", "3"]);
+    assert_eq!(sandbox.release_shown(), "3");
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn twenty_thousand_files_are_checked_out_in_little_memory() {
     let begun = Instant::now();
     let (push, peak) = with_peak(&sandbox, || sandbox.push().accepted());
     let took = begun.elapsed();
-    println!("{FILES} files: push {took:.1?}, hooks' peak {} KiB", peak);
+    println!("{FILES} files: push {took:.1?}, hooks' peak {peak} KiB");
     let checkout = push.stage("checkout").unwrap_or_default().to_owned();
     assert!(checkout.contains("20002 files"), "{checkout}");
     assert_eq!(sandbox.get("/d7/f7.txt").ok().text(), "file 7\n");
