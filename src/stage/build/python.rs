@@ -6,7 +6,6 @@ use super::BuildError;
 use crate::base::command::{self, Cmd};
 use crate::base::fs;
 use crate::base::names::RepoPath;
-use crate::base::words::seconds;
 use crate::config::settings::{Backend, PythonPackages};
 use crate::event::{Outcome, Stage};
 use crate::release::cache::{self, Shelf};
@@ -39,17 +38,12 @@ pub fn run(
             installer: python::installer(ctx.path()),
         };
         running.progress(format!("building with {}", build.installer.name()));
-        let begun = std::time::Instant::now();
         if let Err(error) = build.run() {
             cache::discard(ctx.home, Shelf::Venv, key)?;
             return Err(error);
         }
         cache::complete(&venv)?;
-        format!(
-            "venv built with {} in {}",
-            build.installer.name(),
-            seconds(begun.elapsed())
-        )
+        format!("venv built with {}", build.installer.name())
     } else {
         cache::touch(&cache::path(ctx.home, Shelf::Venv, key))?;
         format!("venv reused ({})", key.short())
