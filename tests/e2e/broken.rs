@@ -160,21 +160,11 @@ impl Failure {
 /// What tools print differs from version to version, and is checked apart; what a slow stage is at shows only on a slow
 /// machine.
 fn steady_lines(lines: &[String]) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    for line in lines {
-        if line.ends_with(" …") {
-            continue;
-        }
-        if !line.starts_with("  |") {
-            out.push(line.clone());
-        } else if out
-            .last()
-            .is_none_or(|last| last != "  | [the tool's own lines]")
-        {
-            out.push("  | [the tool's own lines]".to_owned());
-        }
-    }
-    out
+    lines
+        .iter()
+        .filter(|line| !line.ends_with(" …") && !line.starts_with("  |"))
+        .cloned()
+        .collect()
 }
 
 /// A first push that fails leaves an app to which the next push is the first.
