@@ -13,8 +13,9 @@ use crate::base::ancestor::{self, Ancestor};
 use crate::base::flock::FileLock;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
-use crate::base::names::{ObjectId, ReleaseId};
+use crate::base::names::{ObjectId, RefName, ReleaseId};
 use crate::event::Event;
+use crate::git::RefChange;
 use crate::release::layout::Home;
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::store;
@@ -33,6 +34,10 @@ pub struct Pending {
     pub release: ReleaseId,
     /// The commit the ref will point at.
     pub commit: ObjectId,
+    /// The ref, and where it was before.
+    pub ref_name: RefName,
+    /// Where the ref was before the push.
+    pub old: ObjectId,
     /// git's process, which runs both hooks. When it is gone, nobody will make the release live.
     git: Option<Ancestor>,
     /// When the push began, in milliseconds since 1970.
@@ -67,6 +72,11 @@ impl Hint for HandoverError {
 }
 
 impl Pending {
+    /// git still runs, and may yet move the ref and call post-receive.
+    pub fn is_expected(&self) -> bool {
+        self.git.as_ref().is_some_and(Ancestor::is_alive)
+    }
+
     /// When the push began.
     pub fn begun(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.begun_ms)
@@ -77,6 +87,7 @@ impl Pending {
 pub fn leave(
     ctx: &Context<'_>,
     release: ReleaseId,
+    update: &RefChange,
     commit: &ObjectId,
     begun: SystemTime,
 ) -> Result<(), FsError> {
@@ -84,6 +95,8 @@ pub fn leave(
     let pending = Pending {
         release,
         commit: commit.clone(),
+        ref_name: update.name.clone(),
+        old: update.old.clone(),
         git: ancestor::git(),
         begun_ms: u64::try_from(begun.as_millis()).unwrap_or_default(),
     };
@@ -100,12 +113,24 @@ pub fn waiting(home: &Home) -> Option<Pending> {
 /// The release between the two hooks of a push that is still alive: nobody holds the lock, and the deploy goes on.
 pub fn under_way(home: &Home) -> Option<ReleaseId> {
     let pending = waiting(home)?;
-    pending.git?.is_alive().then_some(pending.release)
+    pending.is_expected().then_some(pending.release)
 }
 
 /// The prepared release has been dealt with.
 pub fn done(ctx: &Context<'_>) -> Result<(), FsError> {
     fs::remove_file(&ctx.home.pending())
+}
+
+/// Waits until git has called post-receive, which deals with the release, or has ended without: a pusher that goes away
+/// while its push is prepared takes git with it, after the ref was moved. Gives the release that is left, if any.
+pub fn wait_for_git(home: &Home, release: ReleaseId) -> Option<Pending> {
+    loop {
+        let pending = waiting(home).filter(|pending| pending.release == release)?;
+        if !pending.is_expected() {
+            return Some(pending);
+        }
+        thread::sleep(POLL);
+    }
 }
 
 /// Takes the app's lock for a new run. One that finds a prepared release lets its post-receive go first; where git is gone
@@ -127,7 +152,7 @@ pub fn lock(
             _ => Instant::now(),
         };
         seen = Some((pending.release, since));
-        let abandoned = pending.git.as_ref().is_none_or(|git| !git.is_alive());
+        let abandoned = !pending.is_expected();
         if abandoned || since.elapsed() > PATIENCE {
             if went_live(ctx, pending.release) {
                 done(ctx).map_err(LockError::from)?;

@@ -3,13 +3,14 @@
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use super::session::Session;
 use super::{Ended, exit_code, plan as plan_command};
+use crate::base::command::Cmd;
 use crate::base::hint::{Hint, Kind};
-use crate::base::host::Host;
+use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::names::{ObjectId, ReleaseId};
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
@@ -43,6 +44,8 @@ pub(super) struct Args {
 enum Hook {
     PreReceive,
     PostReceive,
+    /// Left behind by pre-receive: does post-receive's work where git ends without calling it.
+    Finish,
 }
 
 /// The push came too late.
@@ -105,6 +108,9 @@ struct Push<'a> {
 
 impl Push<'_> {
     fn run(&self, hook: Hook) -> Result<(), Ended> {
+        if hook == Hook::Finish {
+            return self.finish();
+        }
         let mut input = String::new();
         std::io::stdin()
             .take(push::INPUT_LIMIT)
@@ -128,7 +134,7 @@ impl Push<'_> {
             return Ok(());
         };
         match hook {
-            Hook::PreReceive => self.pre_receive(&repo, &change, options),
+            Hook::PreReceive | Hook::Finish => self.pre_receive(&repo, &change, options),
             Hook::PostReceive => self.post_receive(&repo, &change, options).map_err(|ended| {
                 if let Ended::Error(error) = &ended {
                     self.say_error(error.as_ref());
@@ -156,11 +162,74 @@ impl Push<'_> {
         let id = self.begin(&ctx)?;
         let request = Self::request(repo, change, options)?;
         deploy::prepare(&ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
-        if let Err(error) = handover::leave(&ctx, id, &change.commit, self.begun) {
+        let left = handover::leave(&ctx, id, &change.update, &change.commit, self.begun);
+        if let Err(error) = left {
             undo::take_away(&ctx, id, Served::No)?;
             return Err(error.into());
         }
+        self.leave_finisher();
         Ok(())
+    }
+
+    /// Leaves a process behind that finishes the deploy should git end without calling post-receive: the pusher is gone.
+    fn leave_finisher(&self) {
+        let settings = self.session.settings_file.to_string_lossy().into_owned();
+        let command = Cmd::new(self.host.exe())
+            .args(["hook", "finish", "--settings", &settings])
+            .cwd(self.session.home.root())
+            .env("PATH", SYSTEM_PATH)
+            .env("HOME", self.session.home.root().to_string_lossy())
+            .envs(self.host.machine_variables());
+        // It must hold nothing of git's: git waits for the end of the hook's output.
+        let started = command
+            .to_std()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        if let Err(error) = started {
+            self.session.events.note(format!(
+                "if this connection is lost now, run landfall deploy: {error}"
+            ));
+        }
+    }
+
+    /// What [`Push::leave_finisher`] leaves behind.
+    fn finish(&self) -> Result<(), Ended> {
+        let home = &self.session.home;
+        let Some(release) = handover::waiting(home).map(|pending| pending.release) else {
+            return Ok(());
+        };
+        if handover::wait_for_git(home, release).is_none() {
+            return Ok(());
+        }
+        let before = self.session.context(self.host);
+        let holder = Holder::new(self.host, format!("end of deploy {release}"), user::name());
+        let _lock = handover::lock_as_it_is(&before, &holder, PATIENCE)?;
+        let Some(pending) = handover::waiting(home).filter(|pending| pending.release == release)
+        else {
+            return Ok(());
+        };
+        let fresh = self.session.fresh()?;
+        let ctx = fresh.context(self.session, self.host);
+        self.log(&ctx, release)?;
+        let repo = Repo::open(&home.repository())?;
+        if repo.ref_target(&pending.ref_name)?.as_ref() != Some(&pending.commit) {
+            ctx.events
+                .note("git ended without moving the ref; the release is taken away");
+            return Ok(undo::take_away(&ctx, release, Served::No)?);
+        }
+        ctx.events.note("the pusher is gone; the deploy goes on");
+        let done = deploy::go_live(&ctx, release, Goer::New, pending.begun());
+        handover::done(&ctx)?;
+        let back = RefChange {
+            name: pending.ref_name,
+            old: pending.commit,
+            new: pending.old,
+        };
+        match done {
+            Ok(()) => Ok(()),
+            Err(_) => Ok(repo.change_ref(&back, "landfall: the deploy failed")?),
+        }
     }
 
     /// Whatever error this gives, the commit is not live.

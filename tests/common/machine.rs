@@ -86,7 +86,9 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
             // A zombie has ended; its parent has not looked yet.
             let is_zombie = fields.next()? == "Z";
             let parent = fields.next()?.parse().ok()?;
-            (is_its && !is_zombie).then(|| Process {
+            // It ends as soon as it sees that post-receive has done its work.
+            let is_finisher = command.contains("hook finish");
+            (is_its && !is_zombie && !is_finisher).then(|| Process {
                 pid,
                 parent,
                 command: command.trim().to_owned(),

@@ -156,7 +156,7 @@ fn killed_after_the_switch() {
 
 /// The client goes away (a laptop that is closed); the deploy goes on to its end.
 #[test]
-fn a_client_that_is_gone_stops_nothing_that_serves() {
+fn a_client_that_is_gone_stops_nothing() {
     let sandbox = slow("crash-client");
     let mut push = begin_push(&sandbox);
     let log = sandbox.home.join("log/deploys/2.log");
@@ -172,16 +172,14 @@ fn a_client_that_is_gone_stops_nothing_that_serves() {
                 .iter()
                 .all(|process| !process.command.contains("git"))
     });
-    let shown = sandbox.release_shown();
-    assert!(shown == "1" || shown == "2", "{shown}");
+    // git may have moved the ref and ended without its post-receive; what pre-receive left behind goes on from there.
+    until(
+        "the deploy goes on to its end",
+        Duration::from_secs(60),
+        || sandbox.release_shown() == "2" && !sandbox.home.join("run/pending.json").exists(),
+    );
     let again = sandbox.push();
-    assert_eq!(again.code, Some(0), "{}", again.stderr);
-    // git may have moved the ref and then ended without its post-receive; a deploy goes on from there.
-    if again.stderr.contains("up-to-date") {
-        sandbox.landfall_ok(&["deploy"]);
-    }
-    assert_eq!(sandbox.release_shown(), "2", "{}", again.stderr);
-    assert!(!sandbox.home.join("run/pending.json").exists());
+    assert!(again.stderr.contains("up-to-date"), "{}", again.stderr);
 }
 
 /// What Landfall runs has a process group of its own, and lives on when the hook is killed. It does not live on beside the
