@@ -10,6 +10,7 @@ pub mod names;
 pub mod occupants;
 pub mod proc;
 pub mod secret;
+pub mod server_paths;
 pub mod socket;
 pub mod tail;
 pub mod terminal;

@@ -107,7 +107,7 @@ impl<'a> Document<'a> {
     pub fn at_key(&self, path: &[&str], what: impl Into<String>) -> ConfigError {
         match self.find(path) {
             Some(offset) => self.at(offset, what),
-            None => ConfigError::new(what),
+            None => ConfigError::new(format!("{}: {}", self.file, what.into())),
         }
     }
 

@@ -12,6 +12,7 @@ use toml::Value;
 use super::error::{ConfigError, Document};
 use crate::base::host::SYSTEM_PATH;
 use crate::base::names::{AppName, BranchName, Domain, RepoPath};
+use crate::base::user;
 
 /// An app as the server knows it. Written by `landfall app create`, edited by whoever administers the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +27,10 @@ pub struct AppSettings {
     /// The host names the site answers to; the first is the one its URL is made of.
     #[serde(default)]
     pub domains: Vec<Domain>,
-    /// Where nginx listens in user mode.
-    pub listen: SocketAddr,
+    /// Where nginx listens in user mode. Without it the app is the server's: it has its own system user, its site lies in
+    /// the server's nginx, and its home is `/srv/landfall/NAME`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
     /// A push to another branch is accepted (and not deployed) or refused.
     #[serde(default = "yes")]
     pub accept_other_branches: bool,
@@ -52,6 +55,56 @@ pub struct AppSettings {
     /// The PATH of everything that is run for the app.
     #[serde(default = "system_path")]
     pub path: String,
+    /// How frontend and backend share the site's origins. The server's mode only, as all that follow.
+    #[serde(default)]
+    pub layout: Layout,
+    /// Where the backend listens in the split layout.
+    #[serde(default = "alternative_https")]
+    pub backend_port: u16,
+    /// Host names that are answered with a redirect to the first of `domains`.
+    #[serde(default)]
+    pub redirect_domains: Vec<Domain>,
+    /// How long browsers are told to use https only (Strict-Transport-Security), in seconds; 0 tells them nothing.
+    #[serde(default)]
+    pub hsts_seconds: u32,
+    /// The most memory that all processes of the app take together, in MiB.
+    #[serde(default = "one_gibibyte")]
+    pub memory_max_mb: u32,
+    /// The most processes and threads of the app.
+    #[serde(default = "five_hundred")]
+    pub tasks_max: u32,
+}
+
+/// How frontend and backend share the site's origins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Both on 443: the frontend at `/`, the backend under its own paths.
+    #[default]
+    OneOrigin,
+    /// The frontend on 443, the backend on a port of its own.
+    Split,
+}
+
+/// Whose nginx serves the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The app's own, under its supervisord, listening here.
+    User(SocketAddr),
+    /// The server's, on 80 and 443.
+    Server,
+}
+
+fn alternative_https() -> u16 {
+    8443
+}
+
+fn one_gibibyte() -> u32 {
+    1024
+}
+
+fn five_hundred() -> u32 {
+    512
 }
 
 fn system_path() -> String {
@@ -71,13 +124,45 @@ fn twenty_five() -> u32 {
 }
 
 impl AppSettings {
+    /// Settings of a new app, with every default.
+    pub fn new(name: AppName, home: PathBuf, branch: BranchName) -> Self {
+        Self {
+            name,
+            home,
+            branch,
+            domains: Vec::new(),
+            listen: None,
+            accept_other_branches: true,
+            allow_force_push: true,
+            allow_skip_gate: false,
+            keep_releases: five(),
+            max_upload_mb: twenty_five(),
+            shared_files: Vec::new(),
+            shared_dirs: Vec::new(),
+            path: system_path(),
+            layout: Layout::default(),
+            backend_port: alternative_https(),
+            redirect_domains: Vec::new(),
+            hsts_seconds: 0,
+            memory_max_mb: one_gibibyte(),
+            tasks_max: five_hundred(),
+        }
+    }
+
+    /// Whose nginx serves the site.
+    pub fn mode(&self) -> Mode {
+        self.listen.map_or(Mode::Server, Mode::User)
+    }
+
     /// The URL people open: the first domain, or the address nginx listens on.
     pub fn url(&self) -> String {
-        match (self.domains.first(), self.listen.port()) {
-            (Some(domain), 80) => format!("http://{domain}"),
-            (Some(domain), port) => format!("http://{domain}:{port}"),
-            (None, 80) => format!("http://{}", self.listen.ip()),
-            (None, _) => format!("http://{}", self.listen),
+        match (self.domains.first(), self.listen) {
+            (Some(domain), None) => format!("https://{domain}"),
+            (None, None) => format!("https://{}", user::hostname()),
+            (Some(domain), Some(listen)) if listen.port() == 80 => format!("http://{domain}"),
+            (Some(domain), Some(listen)) => format!("http://{domain}:{}", listen.port()),
+            (None, Some(listen)) if listen.port() == 80 => format!("http://{}", listen.ip()),
+            (None, Some(listen)) => format!("http://{listen}"),
         }
     }
 }
@@ -99,44 +184,90 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
     if !(1..=10_000).contains(&settings.max_upload_mb) {
         return wrong("max_upload_mb", "from 1 to 10000");
     }
+    if matches!(settings.backend_port, 0 | 80 | 443) {
+        return wrong("backend_port", "a port besides 80 and 443");
+    }
+    if settings.memory_max_mb < 64 {
+        return wrong("memory_max_mb", "at least 64");
+    }
+    if settings.tasks_max < 16 {
+        return wrong("tasks_max", "at least 16");
+    }
+    let mut names: Vec<&Domain> = settings.domains.iter().collect();
+    names.extend(&settings.redirect_domains);
+    names.sort();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return wrong(
+            "domains",
+            "each name once, in `domains` or in `redirect_domains`",
+        );
+    }
+    if settings.listen.is_none() && settings.domains.is_empty() {
+        return wrong(
+            "domains",
+            "at least one, or nginx cannot tell this site from others",
+        );
+    }
     Ok(settings)
 }
 
-/// The file as `landfall app create` writes it; [`parse`] gives the same settings again.
+/// The file as `landfall app create` writes it, with the keys of the app's mode; [`parse`] gives the same settings again.
 pub fn render(settings: &AppSettings) -> String {
-    let domains = settings.domains.iter();
-    let domains = Value::Array(domains.map(|domain| string(domain.as_str())).collect());
-    let paths =
-        |paths: &[RepoPath]| Value::Array(paths.iter().map(|path| string(path.as_str())).collect());
-    let keep = i64::try_from(settings.keep_releases).unwrap_or(i64::MAX);
-    let values = [
-        string(settings.name.as_str()),
-        string(&settings.home.to_string_lossy()),
-        string(settings.branch.as_str()),
-        domains,
-        string(&settings.listen.to_string()),
-        settings.accept_other_branches.into(),
-        settings.allow_force_push.into(),
-        settings.allow_skip_gate.into(),
-        keep.into(),
-        i64::from(settings.max_upload_mb).into(),
-        paths(&settings.shared_files),
-        paths(&settings.shared_dirs),
-        string(&settings.path),
-    ];
     let mut text = format!(
         "# The server's settings of {}. landfall.toml in its repository has the rest.\n",
         settings.name
     );
-    for ((name, comment), value) in KEYS.iter().zip(values) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "\n# {comment}\n{name} = {value}\n");
+    for ((name, comment), value) in KEYS.iter().zip(values(settings)) {
+        if let Some(value) = value {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n# {comment}\n{name} = {value}\n");
+        }
     }
     text
 }
 
+/// The values in the order of [`KEYS`]; none for a key of the other mode.
+fn values(settings: &AppSettings) -> [Option<Value>; 19] {
+    let domains =
+        |list: &[Domain]| Value::Array(list.iter().map(|each| string(each.as_str())).collect());
+    let paths =
+        |paths: &[RepoPath]| Value::Array(paths.iter().map(|path| string(path.as_str())).collect());
+    let number = |n: u32| Some(Value::from(i64::from(n)));
+    let keep = i64::try_from(settings.keep_releases).unwrap_or(i64::MAX);
+    let layout = match settings.layout {
+        Layout::OneOrigin => "one-origin",
+        Layout::Split => "split",
+    };
+    let everywhere = [
+        Some(string(settings.name.as_str())),
+        Some(string(&settings.home.to_string_lossy())),
+        Some(string(settings.branch.as_str())),
+        Some(domains(&settings.domains)),
+        settings.listen.map(|listen| string(&listen.to_string())),
+        Some(settings.accept_other_branches.into()),
+        Some(settings.allow_force_push.into()),
+        Some(settings.allow_skip_gate.into()),
+        Some(keep.into()),
+        number(settings.max_upload_mb),
+        Some(paths(&settings.shared_files)),
+        Some(paths(&settings.shared_dirs)),
+        Some(string(&settings.path)),
+    ];
+    let of_server = [
+        Some(string(layout)),
+        number(u32::from(settings.backend_port)),
+        Some(domains(&settings.redirect_domains)),
+        number(settings.hsts_seconds),
+        number(settings.memory_max_mb),
+        number(settings.tasks_max),
+    ]
+    .map(|value| value.filter(|_| settings.mode() == Mode::Server));
+    let mut all = everywhere.into_iter().chain(of_server);
+    std::array::from_fn(|_| all.next().flatten())
+}
+
 /// The keys in the order they are written, with what they say.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 19] = [
     ("name", "The app's name; this file is called after it."),
     (
         "home",
@@ -174,6 +305,27 @@ const KEYS: [(&str, &str); 13] = [
         "path",
         "Where the programs that are run for the app are looked for.",
     ),
+    (
+        "layout",
+        "one-origin: frontend and backend on 443; split: the backend on a port of its own.",
+    ),
+    (
+        "backend_port",
+        "Where the backend listens in the split layout.",
+    ),
+    (
+        "redirect_domains",
+        "Host names that are answered with a redirect to the first of `domains`.",
+    ),
+    (
+        "hsts_seconds",
+        "How long browsers are told to use https only (HSTS), in seconds; 0 tells them nothing.",
+    ),
+    (
+        "memory_max_mb",
+        "The most memory that the app's processes take together, in MiB.",
+    ),
+    ("tasks_max", "The most processes and threads of the app."),
 ];
 
 fn string(text: &str) -> Value {
@@ -199,6 +351,23 @@ mod tests {
         settings.home = "/srv/a \"b\"".into();
         settings.allow_force_push = false;
         assert_eq!(parse(&render(&settings), "notes.toml").unwrap(), settings);
+        settings.listen = None;
+        settings.layout = Layout::Split;
+        settings.backend_port = 9443;
+        settings.redirect_domains = vec!["example.com".parse().unwrap()];
+        settings.hsts_seconds = 63_072_000;
+        (settings.memory_max_mb, settings.tasks_max) = (2048, 100);
+        assert_eq!(parse(&render(&settings), "notes.toml").unwrap(), settings);
+    }
+
+    #[test]
+    fn the_url_is_of_the_first_domain_or_of_where_nginx_listens() {
+        let mut settings = parse(FULL, "notes.toml").unwrap();
+        assert_eq!(settings.url(), "http://127.0.0.1:8080");
+        settings.domains = vec!["example.org".parse().unwrap()];
+        assert_eq!(settings.url(), "http://example.org:8080");
+        settings.listen = None;
+        assert_eq!(settings.url(), "https://example.org");
     }
 
     #[test]
@@ -217,6 +386,16 @@ mod tests {
             (
                 "keep_releases = 0\n",
                 "notes.toml:5: `keep_releases`: at least 1, or there is nothing to roll back to",
+                "",
+            ),
+            (
+                "domains = [\"a.org\"]\nredirect_domains = [\"a.org\"]\n",
+                "notes.toml:5: `domains`: each name once, in `domains` or in `redirect_domains`",
+                "",
+            ),
+            (
+                "backend_port = 443\n",
+                "notes.toml:5: `backend_port`: a port besides 80 and 443",
                 "",
             ),
             (
@@ -251,8 +430,13 @@ mod tests {
         for (key, _) in KEYS {
             assert!(page.contains(&format!("| `{key}` |")), "{key}");
         }
-        let text = render(&parse(FULL, "notes.toml").unwrap());
-        let written = text.lines().filter(|line| line.contains(" = ")).count();
-        assert_eq!(written, KEYS.len());
+        let mut settings = parse(FULL, "notes.toml").unwrap();
+        let written = |settings: &AppSettings| {
+            let text = render(settings);
+            text.lines().filter(|line| line.contains(" = ")).count()
+        };
+        assert_eq!(written(&settings), KEYS.len() - 6);
+        settings.listen = None;
+        assert_eq!(written(&settings), KEYS.len() - 1);
     }
 }

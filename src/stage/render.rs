@@ -317,7 +317,7 @@ fn site_of(
         app: ctx.home.app().clone(),
         release: release.id(),
         home: ctx.home.root().to_owned(),
-        listen: ctx.app.listen,
+        listen: ctx.app.listen.unwrap_or(super::verify::HTTPS),
         server_names: ctx.app.domains.clone(),
         frontend,
         backend,
@@ -366,7 +366,10 @@ pub fn host_header(ctx: &Context<'_>, django: Option<&Introspection>) -> String 
     if let Some(domain) = ctx.app.domains.first() {
         return domain.to_string();
     }
-    let listen = ctx.app.listen.ip().to_string();
+    let listen = ctx
+        .app
+        .listen
+        .map_or_else(|| "127.0.0.1".to_owned(), |listen| listen.ip().to_string());
     let allowed = django
         .map(|django| django.allowed_hosts.as_slice())
         .unwrap_or_default();

@@ -20,6 +20,8 @@ use crate::tool::http::{self, HttpError, Response};
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long the site may take to show the new release: nginx reads a changed configuration in the background.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where the server's nginx listens.
+pub const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 const RETRY: Duration = Duration::from_millis(50);
 /// Assets of the index page that are asked for.
 const MOST_ASSETS: usize = 40;
@@ -71,7 +73,7 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
 /// One visit; gives the number of requests.
 fn visit(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<usize, VerifyError> {
     let visitor = Visitor {
-        address: reachable(ctx.app.listen),
+        address: reachable(ctx.app.listen.unwrap_or(HTTPS)),
         host: checks.host.clone(),
     };
     let mut asked = 0;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
-use crate::base::host::{Host, SYSTEM_PATH};
+use crate::base::host::Host;
 use crate::base::names::{AppName, BranchName, Domain, ReleaseId};
 use crate::base::secret::Secret;
 use crate::base::words::count;
@@ -161,21 +161,10 @@ fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, 
         return Err(CreateError::HomeTaken(root).into());
     }
     check_listen(host, args.listen)?;
-    Ok(AppSettings {
-        name: args.name.clone(),
-        home: root,
-        branch: args.branch.clone(),
-        domains: args.domains.clone(),
-        listen: args.listen,
-        accept_other_branches: true,
-        allow_force_push: true,
-        allow_skip_gate: false,
-        keep_releases: 5,
-        max_upload_mb: 25,
-        path: SYSTEM_PATH.into(),
-        shared_files: Vec::new(),
-        shared_dirs: Vec::new(),
-    })
+    let mut settings = AppSettings::new(args.name.clone(), root, args.branch.clone());
+    settings.domains.clone_from(&args.domains);
+    settings.listen = Some(args.listen);
+    Ok(settings)
 }
 
 /// Sockets are the longest names in a home; supervisord first binds a longer one than its own.
@@ -203,7 +192,7 @@ fn check_listen(host: &Host, address: SocketAddr) -> Result<(), Ended> {
     for (app, file) in session::all_apps(host)? {
         // An app whose settings cannot be read is somebody else's trouble.
         if let Ok(settings) = session::read_settings(&file) {
-            taken.push((app, settings.listen));
+            taken.extend(settings.listen.map(|listen| (app, listen)));
         }
     }
     let free = || {

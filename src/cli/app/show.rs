@@ -68,7 +68,13 @@ fn rows(shown: &Shown<'_>) -> Vec<(&'static str, String)> {
         ("repository", shown.repository.display().to_string()),
         ("home", app.home.display().to_string()),
         ("settings", shown.settings_file.display().to_string()),
-        ("listens on", app.listen.to_string()),
+        (
+            "listens on",
+            app.listen.map_or_else(
+                || "80 and 443, the server's nginx".into(),
+                |listen| listen.to_string(),
+            ),
+        ),
         ("keeps", keeps),
     ]
 }
