@@ -5,7 +5,7 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (deploy, handover, rollback, recover, undo, prune) → stage → report, release, supervisor, template → event → config →
+//! cli → recipes (deploy, handover, rollback, recover, undo, prune, site, provision) → stage → report, release, supervisor, template, tls → event → config →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod base;
@@ -20,8 +20,10 @@ pub mod recover;
 pub mod release;
 pub mod report;
 pub mod rollback;
+pub mod site;
 pub mod stage;
 pub mod supervisor;
 pub mod template;
+pub mod tls;
 pub mod tool;
 pub mod undo;

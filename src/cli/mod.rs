@@ -22,6 +22,7 @@ mod releases;
 mod rollback;
 mod session;
 mod shared;
+mod site;
 mod status;
 
 use std::process::ExitCode;
@@ -97,6 +98,9 @@ enum Command {
     /// Keep files and folders that are not in git.
     #[command(subcommand)]
     Shared(shared::Command),
+    /// Root's half of a site: the server's nginx.
+    #[command(subcommand)]
+    Site(site::Command),
     /// Print what a shell needs to complete command lines.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.
@@ -145,6 +149,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Logs(args) => logs::run(host, globals, &args),
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
+        Command::Site(command) => site::run(host, globals, &command),
         Command::Init(args) => init::run(host, globals, &args),
         Command::Completions(args) => {
             completions::run(&args);
