@@ -37,6 +37,11 @@ impl Home {
         self.root.join("env")
     }
 
+    /// The list of what a server's app shares besides what its settings name.
+    pub fn shared_list(&self) -> PathBuf {
+        self.root.join("shared.toml")
+    }
+
     /// What outlives releases.
     pub fn shared(&self) -> PathBuf {
         self.root.join("shared")

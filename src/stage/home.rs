@@ -47,7 +47,7 @@ pub fn write(ctx: &Context<'_>) -> Result<bool, RenderError> {
     let supervisord = Supervisord {
         app: ctx.home.app().clone(),
         home: ctx.home.root().to_owned(),
-        user: user_to_become(),
+        user: user_to_become().filter(|_| ctx.app.mode() != Mode::Server),
         programs,
     };
     let text = template::render(Template::Supervisord, &supervisord)?;

@@ -1,8 +1,8 @@
 //! `landfall app`: create, list, show and remove apps.
 
 mod create;
-pub(super) mod hooks;
 mod list;
+mod on_server;
 mod remove;
 mod show;
 
