@@ -11,7 +11,11 @@
     reason = "tests look at the machine itself, and a failed unwrap is a failed test"
 )]
 
+mod apps;
+mod attacks;
 mod package;
+mod server;
+mod site;
 mod vps;
 
 pub(crate) use vps::{Debian, Layer, Vps, error_of, package, text_of};

@@ -119,10 +119,24 @@ impl Vps {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Runs a script of sh that must succeed.
+    /// Runs a script of sh that must succeed. Not as an argument: systemd replaces `${…}` in those (systemd.service(5)).
     #[track_caller]
     pub(crate) fn sh(&self, script: &str) -> String {
-        self.ok(&["sh", "-euc", script])
+        let argv = [
+            "sh",
+            "-c",
+            "script=$(cat); exec sh -euc \"$script\" </dev/null",
+        ];
+        let output = self.exec_with(&argv, script.as_bytes());
+        assert!(
+            output.status.success(),
+            "this script on {} ended with {:?}:\n{script}\n{}{}",
+            self.name,
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout),
+            error_of(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Copies a file of this machine onto the host.

@@ -81,6 +81,10 @@ fn settings(paths: &ServerPaths, args: &Args) -> Result<AppSettings, OnServerErr
 /// nginx would let the first of two sites with one name win.
 fn check_domains(host: &Host, settings: &AppSettings) -> Result<(), Ended> {
     for (app, file) in session::all_apps(host)? {
+        if app == settings.name {
+            // What a killed run left, or an app that is there: `provision` tells them apart.
+            continue;
+        }
         // An app whose settings cannot be read is somebody else's trouble.
         let Ok(other) = session::read_settings(&file) else {
             continue;
