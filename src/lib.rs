@@ -15,6 +15,7 @@ pub mod deploy;
 pub mod event;
 pub mod git;
 pub mod handover;
+pub mod keys;
 pub mod prune;
 pub mod recover;
 pub mod release;

@@ -10,6 +10,7 @@ mod exit_code;
 mod head;
 mod hook;
 mod init;
+mod key;
 mod log;
 mod logs;
 mod man;
@@ -97,6 +98,9 @@ enum Command {
     /// Keep files and folders that are not in git.
     #[command(subcommand)]
     Shared(shared::Command),
+    /// Let people's ssh keys in, list them, let them in no more.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Print what a shell needs to complete command lines.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.
@@ -145,6 +149,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Logs(args) => logs::run(host, globals, &args),
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
+        Command::Key(command) => key::run(host, globals, &command),
         Command::Init(args) => init::run(host, globals, &args),
         Command::Completions(args) => {
             completions::run(&args);

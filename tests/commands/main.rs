@@ -2,6 +2,7 @@
 
 mod app;
 mod env;
+mod key;
 mod logs;
 mod project;
 mod server;

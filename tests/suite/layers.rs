@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 8] = [
     &["deploy", "rollback", "recover", "undo", "prune", "handover"],
     &["stage"],
     &["report", "release", "supervisor", "template"],
-    &["event", "config"],
+    &["event", "config", "keys"],
     &["git", "tool"],
     &["base"],
 ];
