@@ -20,9 +20,11 @@ mod processes;
 mod ps;
 mod reference;
 mod releases;
+mod remote;
 mod rollback;
 mod session;
 mod shared;
+mod ssh;
 mod status;
 
 use std::process::ExitCode;
@@ -51,6 +53,15 @@ struct Args {
         help_heading = "Options of every command"
     )]
     app: Option<AppName>,
+
+    /// Run the command where this remote of the clone leads, over ssh; default: `LANDFALL_REMOTE`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "REMOTE",
+        help_heading = "Options of every command"
+    )]
+    remote: Option<String>,
 
     /// Print data as JSON.
     #[arg(long, global = true, help_heading = "Options of every command")]
@@ -111,6 +122,9 @@ enum Command {
     /// What supervisor calls to start a process of a release.
     #[command(hide = true)]
     Exec(exec::Args),
+    /// What sshd runs for a key of `landfall key`.
+    #[command(hide = true)]
+    Ssh(ssh::Args),
 }
 
 /// Runs the program: the one thing `main` does.
@@ -121,11 +135,16 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return output::clap_error(&error),
     };
-    let globals = Globals {
-        app: args.app,
-        json: args.json,
+    let ended = if let Some(remote) = remote::wanted(&host, &args) {
+        Err(remote::run(&host, &args, &remote))
+    } else {
+        let globals = Globals {
+            app: args.app,
+            json: args.json,
+        };
+        run(&host, &globals, args.command)
     };
-    match run(&host, &globals, args.command) {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Said(code)) => code,
         Err(Ended::Error(error)) => {
@@ -158,6 +177,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Man(args) => man::run(host, &args),
         Command::Hook(args) => hook::run(host, &args),
         Command::Exec(args) => exec::run(host, &args),
+        Command::Ssh(args) => ssh::run(host, globals, &args),
     }
 }
 

@@ -134,7 +134,7 @@ impl Fresh {
 impl Session {
     /// The app's lock, for changes that take no time; says for whom it waits.
     pub(super) fn lock(&self, host: &Host, what: &str) -> Result<FileLock, LockError> {
-        let holder = Holder::new(host, what, user::name());
+        let holder = Holder::new(host, what, user::caller(host).who);
         lock::acquire(&self.home, host, &holder, PATIENCE, &mut |holder| {
             output::say(format!("waiting for {holder}"));
         })

@@ -195,7 +195,7 @@ impl PublicKey {
             KeyData::SkEd25519(_) => "ed25519-sk".into(),
             KeyData::Ecdsa(key) => format!("ecdsa {}", key.curve()),
             KeyData::SkEcdsaSha2NistP256(_) => format!("ecdsa-sk {}", EcdsaCurve::NistP256),
-            other => printable(&other.algorithm().to_string()),
+            other => printable(other.algorithm().as_ref()),
         }
     }
 
@@ -220,7 +220,7 @@ fn check(number: usize, key: &KeyData) -> Result<(), KeyError> {
         | KeyData::Ecdsa(_)
         | KeyData::SkEcdsaSha2NistP256(_) => Ok(()),
         other => {
-            let name = printable(&shorten(&other.algorithm().to_string(), 40));
+            let name = printable(&shorten(other.algorithm().as_ref(), 40));
             Err(KeyError::OtherKind(number, name))
         }
     }

@@ -8,6 +8,7 @@ pub mod node;
 pub mod program;
 pub mod python;
 pub mod sqlite;
+pub mod ssh;
 pub mod supervisord;
 pub mod uwsgi;
 

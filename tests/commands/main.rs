@@ -5,5 +5,6 @@ mod env;
 mod key;
 mod logs;
 mod project;
+mod remote;
 mod server;
 mod shared;

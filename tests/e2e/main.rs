@@ -22,4 +22,5 @@ mod output;
 mod path;
 mod refs;
 mod rollback;
+mod ssh;
 mod tree;

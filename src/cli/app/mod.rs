@@ -8,6 +8,7 @@ mod show;
 
 use super::{Ended, Globals};
 use crate::base::host::Host;
+use crate::base::names::AppName;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -19,6 +20,21 @@ pub(super) enum Command {
     Show(show::Args),
     /// Stop an app and take its home away.
     Remove(remove::Args),
+}
+
+impl Command {
+    /// Only shows something of one app.
+    pub(super) fn only_shows(&self) -> bool {
+        matches!(self, Self::Show(_))
+    }
+
+    /// The app it names, where it shows one.
+    pub(super) fn app(&self) -> Option<&AppName> {
+        match self {
+            Self::Show(args) => args.name.as_ref(),
+            Self::Create(_) | Self::List(_) | Self::Remove(_) => None,
+        }
+    }
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {

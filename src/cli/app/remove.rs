@@ -93,7 +93,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             .into());
         }
         fs::create_folder(&home.run())?;
-        let holder = Holder::new(host, "removal", user::name());
+        let holder = Holder::new(host, "removal", user::caller(host).who);
         let _lock = lock::acquire(&home, host, &holder, LOCK_PATIENCE, &mut |_| {})?;
         recover::daemon_of(&home).stop(PATIENCE)?;
         fs::remove_tree(home.root())?;

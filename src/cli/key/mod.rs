@@ -28,10 +28,15 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Only shows something; and the app it names, if it names one.
-    pub(super) fn shows(&self) -> Option<Option<&AppName>> {
+    /// Only shows something of one app.
+    pub(super) fn only_shows(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
+    /// The app it names, where it shows one.
+    pub(super) fn app(&self) -> Option<&AppName> {
         match self {
-            Self::List(args) => Some(args.name.as_ref()),
+            Self::List(args) => args.name.as_ref(),
             Self::Add(_) | Self::Remove(_) => None,
         }
     }

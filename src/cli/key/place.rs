@@ -164,9 +164,9 @@ impl Place {
     pub(in crate::cli) fn forced(&self, landfall: &Path) -> Result<Forced, PlaceError> {
         let settings = (!self.is_of_system()).then_some(self.settings.as_path());
         Forced::new(landfall, &self.app, settings).ok_or_else(|| {
-            let odd = [Some(landfall), settings].into_iter().flatten();
-            let odd = odd.filter(|path| Forced::new(path, &self.app, None).is_none());
-            PlaceError::OddPath(odd.last().unwrap_or(landfall).to_owned())
+            let is_odd = Forced::new(landfall, &self.app, None).is_none();
+            let odd = settings.filter(|_| !is_odd).unwrap_or(landfall);
+            PlaceError::OddPath(odd.to_owned())
         })
     }
 
