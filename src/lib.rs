@@ -5,9 +5,10 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (deploy, handover, rollback, recover, undo, prune) → stage → report, release, supervisor, template → event → config →
+//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune) → stage → report, release, supervisor, template → event → config →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
+pub mod adopt;
 pub mod base;
 pub mod cli;
 pub mod config;

@@ -1,5 +1,6 @@
 //! The commands, run as people run them, on a home made by `app create`; nothing is deployed. Outputs are compared whole.
 
+mod adopt;
 mod app;
 mod env;
 mod key;

@@ -140,6 +140,16 @@ impl Server {
         );
     }
 
+    /// Gives everything below a path to another user.
+    #[expect(clippy::disallowed_methods, reason = "a test runs programs itself")]
+    pub(super) fn chown(&self, path: &str, user: u32) {
+        let status = Command::new("chown")
+            .args(["-R", &user.to_string()])
+            .arg(self.path(path))
+            .status();
+        assert!(status.expect("chown runs").success());
+    }
+
     /// Runs a command, in the directory.
     pub(super) fn run(&self, args: &[&str]) -> Ran {
         self.run_with(args, "")

@@ -9,7 +9,9 @@ use crate::source::{Source, files};
 const FLOORS: [&[&str]; 8] = [
     &["main", "lib"],
     &["cli"],
-    &["deploy", "rollback", "recover", "undo", "prune", "handover"],
+    &[
+        "adopt", "deploy", "rollback", "recover", "undo", "prune", "handover",
+    ],
     &["stage"],
     &["report", "release", "supervisor", "template"],
     &["event", "config", "keys"],

@@ -116,7 +116,22 @@ impl Hint for CreateError {
 const STOP: Duration = Duration::from_secs(20);
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
-    let settings_file = session::user_folder(host).join(format!("{}.toml", args.name));
+    let settings = make_app(host, args)?;
+    if globals.json {
+        output::json(&settings);
+    } else {
+        next_steps(&settings, &settings_file(host, args));
+    }
+    Ok(())
+}
+
+fn settings_file(host: &Host, args: &Args) -> PathBuf {
+    session::user_folder(host).join(format!("{}.toml", args.name))
+}
+
+/// Makes the app; what fails in the middle is taken away again.
+pub(super) fn make_app(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
+    let settings_file = settings_file(host, args);
     let settings = check(host, args, &settings_file)?;
     let made = make(host, &settings, &settings_file);
     if made.is_err() {
@@ -127,12 +142,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         let _ = fs::remove_tree(&settings.home);
     }
     made?;
-    if globals.json {
-        output::json(&settings);
-    } else {
-        next_steps(&settings, &settings_file);
-    }
-    Ok(())
+    Ok(settings)
 }
 
 fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, Ended> {

@@ -1,5 +1,6 @@
 //! `landfall app`: create, list, show and remove apps.
 
+mod adopt;
 mod create;
 pub(super) mod hooks;
 mod list;
@@ -14,6 +15,8 @@ use crate::base::names::AppName;
 pub(super) enum Command {
     /// Make an app: its home, its repository with the hooks, its servers.
     Create(create::Args),
+    /// Make an app of a bare repository with a hand-written hook: history, branch, files beside it.
+    Adopt(adopt::Args),
     /// List the apps.
     List(list::Args),
     /// Show an app's settings and where things lie.
@@ -32,7 +35,7 @@ impl Command {
     pub(super) fn app(&self) -> Option<&AppName> {
         match self {
             Self::Show(args) => args.name.as_ref(),
-            Self::Create(_) | Self::List(_) | Self::Remove(_) => None,
+            Self::Create(_) | Self::Adopt(_) | Self::List(_) | Self::Remove(_) => None,
         }
     }
 }
@@ -40,6 +43,7 @@ impl Command {
 pub(super) fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
     match command {
         Command::Create(args) => create::run(host, globals, &args),
+        Command::Adopt(args) => adopt::run(host, globals, &args),
         Command::List(args) => list::run(host, globals, &args),
         Command::Show(args) => show::run(host, globals, &args),
         Command::Remove(args) => remove::run(host, globals, &args),

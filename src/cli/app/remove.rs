@@ -34,6 +34,13 @@ pub(in crate::cli) struct Args {
     yes: bool,
 }
 
+impl Args {
+    /// For what was made just now, and holds nothing yet.
+    pub(super) fn confirmed(name: AppName) -> Self {
+        Self { name, yes: true }
+    }
+}
+
 /// Nothing was removed.
 #[derive(Debug, thiserror::Error)]
 enum RemoveError {
