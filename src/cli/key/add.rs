@@ -122,6 +122,12 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     for row in &rows {
         say(&app, row);
     }
+    if let Some(rules) = place.missing_rules() {
+        output::say(format!(
+            "warning: sshd does not look there yet, {} is missing: sudo landfall server setup",
+            rules.display()
+        ));
+    }
     Ok(())
 }
 

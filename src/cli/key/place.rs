@@ -160,6 +160,12 @@ impl Place {
         Ok(())
     }
 
+    /// The file that tells sshd to read the server's keys, where it is not there.
+    pub(in crate::cli) fn missing_rules(&self) -> Option<PathBuf> {
+        let rules = ServerPaths::default().at("/etc/ssh/sshd_config.d/landfall.conf");
+        (self.is_of_system() && !rules.exists()).then_some(rules)
+    }
+
     /// What sshd runs for a key of this app.
     pub(in crate::cli) fn forced(&self, landfall: &Path) -> Result<Forced, PlaceError> {
         let settings = (!self.is_of_system()).then_some(self.settings.as_path());

@@ -134,6 +134,8 @@ mod tests {
     use super::*;
     use crate::cli::Args;
 
+    const PAGE: &str = include_str!("../../../docs/using/keys.md");
+
     fn parse(line: &str) -> Command {
         let words = std::iter::once("landfall").chain(line.split(' '));
         Args::try_parse_from(words)
@@ -163,6 +165,8 @@ mod tests {
                 let with_app = ["--app".to_owned(), "notes".into()];
                 assert_eq!(phrase(&[&with_app[..], &words].concat()), *said);
                 assert_eq!(role_of(said), Some(needed));
+                let row = PAGE.lines().find(|row| row.starts_with(&format!("| `{needed}`")));
+                assert!(row.unwrap().contains(&format!("`{said}")), "docs: {said}");
             }
         }
         assert_eq!(
