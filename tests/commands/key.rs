@@ -105,7 +105,7 @@ fn keys_are_let_in_listed_and_let_in_no_more() {
         says(
             0,
             &format!(
-                "{BENS} of Ben \"B\" Okri is let in no more; a connection that is open stays until it ends\n"
+                "{BENS} of Ben \"B\" Okri is let in no more; what runs for it now goes on to its end\n"
             )
         )
     );
@@ -114,7 +114,7 @@ fn keys_are_let_in_listed_and_let_in_no_more() {
         says(
             0,
             &format!(
-                "{ANAS} of ana@laptop is let in no more; a connection that is open stays until it ends\nit was the last one: nobody can push to shop with a key of Landfall's now\n"
+                "{ANAS} of ana@laptop is let in no more; what runs for it now goes on to its end\nit was the last one: nobody can push to shop with a key of Landfall's now\n"
             )
         )
     );

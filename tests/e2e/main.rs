@@ -12,6 +12,7 @@
     reason = "tests look at the machine itself, and a failed unwrap is a failed test"
 )]
 
+mod adopt;
 mod broken;
 mod cache;
 #[path = "../common/mod.rs"]

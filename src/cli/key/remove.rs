@@ -12,8 +12,8 @@ const SHORTEST: usize = 4;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Who is connected stays so until the connection ends; nothing new is let in. Releases made with the key keep their \
-record of it.
+Nothing new is let in, on connections that are open neither; what runs goes on to its end. Releases made with the key \
+keep their record of it.
 
 Examples:
   sudo landfall key remove notes SHA256:UCUiLr7P
@@ -67,7 +67,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         output::json(&super::Row::of(&found));
     }
     output::say(format!(
-        "{key} of {} is let in no more; a connection that is open stays until it ends",
+        "{key} of {} is let in no more; what runs for it now goes on to its end",
         found.who
     ));
     if keys.ours().is_empty() {

@@ -165,7 +165,9 @@ mod tests {
                 let with_app = ["--app".to_owned(), "notes".into()];
                 assert_eq!(phrase(&[&with_app[..], &words].concat()), *said);
                 assert_eq!(role_of(said), Some(needed));
-                let row = PAGE.lines().find(|row| row.starts_with(&format!("| `{needed}`")));
+                let row = PAGE
+                    .lines()
+                    .find(|row| row.starts_with(&format!("| `{needed}`")));
                 assert!(row.unwrap().contains(&format!("`{said}")), "docs: {said}");
             }
         }
