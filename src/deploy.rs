@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
+use crate::base::user::Caller;
 use crate::base::words::count;
 use crate::event::{Event, Outcome, Stage};
 use crate::git::{Commit, Repo};
@@ -33,7 +34,7 @@ pub struct Request {
     /// The branch or revision it was asked for by.
     pub source: String,
     /// Who asks.
-    pub who: String,
+    pub caller: Caller,
     /// How the plan is made.
     pub wishes: Wishes,
 }
@@ -334,7 +335,8 @@ fn begin_record(
         tree: plan.tree.clone(),
         subject: plan.subject.clone(),
         source: plan.source.clone(),
-        who: request.who.clone(),
+        who: request.caller.who.clone(),
+        key: request.caller.key.clone(),
         state: State::Preparing,
         created: ctx.host.now_unix(),
         live_at: None,

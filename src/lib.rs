@@ -5,9 +5,11 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (deploy, handover, rollback, recover, undo, prune, site, provision) → stage → report, release, supervisor, template, tls → event → config →
+//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune, site, provision) → stage → report, release,
+//! supervisor, template, tls → event, config, keys →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
+pub mod adopt;
 pub mod base;
 pub mod cli;
 pub mod config;
@@ -15,6 +17,7 @@ pub mod deploy;
 pub mod event;
 pub mod git;
 pub mod handover;
+pub mod keys;
 pub mod provision;
 pub mod prune;
 pub mod recover;

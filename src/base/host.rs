@@ -94,6 +94,31 @@ impl Host {
             .filter(|value| !value.is_empty())
     }
 
+    /// The same host with another environment: only what is given, and the machine's variables.
+    #[must_use]
+    pub fn with_only(&self, env: &[(&str, &str)]) -> Self {
+        let machine = self.machine_variables();
+        let chosen = env
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()));
+        let machine = machine
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Self {
+            env: machine.chain(chosen).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// The whole environment, as far as it is UTF-8: for a program that is the caller's own, such as ssh.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let text = |value: &OsString| value.to_str().map(str::to_owned);
+        self.env
+            .iter()
+            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+            .collect()
+    }
+
     /// A variable that holds a path.
     pub fn path_var(&self, name: &str) -> Option<PathBuf> {
         self.env

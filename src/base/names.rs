@@ -197,6 +197,34 @@ checked_name!(
     valid_repo_path
 );
 
+checked_name!(
+    /// Whom a key belongs to, as people write it: `Ana Müller`, `ana@laptop`.
+    Who,
+    "name of somebody",
+    "1 to 60 characters, none of them invisible, no space at either end",
+    |s| !s.is_empty() && s.chars().count() <= 60 && s.trim() == s && s.chars().all(is_visible)
+);
+
+checked_name!(
+    /// The fingerprint of an ssh key, as `ssh-keygen -l` shows it: `SHA256:` and 43 characters of base64.
+    Fingerprint,
+    "fingerprint",
+    "`SHA256:` and 43 letters, digits, `+` and `/`",
+    |s| s.strip_prefix("SHA256:").is_some_and(|hash| {
+        hash.len() == 43 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+    })
+);
+
+/// Neither a control character nor one that changes how its neighbours are shown (Unicode's bidirectional marks,
+/// zero-width characters, line separators): what is read is what is there.
+fn is_visible(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
 /// By `git help check-ref-format`.
 fn valid_ref_part(s: &str) -> bool {
     !s.is_empty()
@@ -249,6 +277,13 @@ impl ObjectId {
     /// True for [`ObjectId::zero`].
     pub fn is_zero(&self) -> bool {
         self.0.bytes().all(|b| b == b'0')
+    }
+}
+
+impl Fingerprint {
+    /// Enough of it to tell one key from another: `SHA256:AbCdEfGh`.
+    pub fn short(&self) -> &str {
+        &self.0[..15]
     }
 }
 
@@ -384,6 +419,38 @@ mod tests {
             "a\u{1b}[2J".parse::<AppName>().unwrap_err().to_string(),
             "`a\\u{1b}[2J` is not a valid app name: lower-case letters, digits and `-`, at most 30, starting with a letter"
         );
+    }
+
+    #[test]
+    fn somebodys_name_is_what_it_looks_like() {
+        for good in ["Ana Müller", "ana@laptop", "李雷", "O'Neil \"x\""] {
+            good.parse::<Who>().unwrap();
+        }
+        let long = "a".repeat(61);
+        for bad in [
+            "",
+            " a",
+            "a\nb",
+            "a\u{0}",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "\u{feff}",
+            &long,
+        ] {
+            bad.parse::<Who>().unwrap_err();
+        }
+        let hash = "a+/".repeat(14) + "b";
+        let fingerprint: Fingerprint = format!("SHA256:{hash}").parse().unwrap();
+        assert_eq!(fingerprint.short(), "SHA256:a+/a+/a+");
+        for bad in [
+            "SHA256:",
+            &hash,
+            "MD5:aa",
+            &format!("SHA256:{hash}="),
+            &format!("SHA256:{}\n", &hash[1..]),
+        ] {
+            bad.parse::<Fingerprint>().unwrap_err();
+        }
     }
 
     #[test]

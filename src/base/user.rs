@@ -5,6 +5,33 @@ use std::path::PathBuf;
 
 use nix::unistd::{Uid, User, gethostname, initgroups, setgid, setuid};
 
+use super::host::Host;
+use super::names::{Fingerprint, Who};
+
+/// Names the person for whom a process runs, where that is not its user: set by `landfall ssh` for whoever's key let them
+/// in. The app's own user could set it too, and would lie to nobody but itself.
+pub const WHO: &str = "LANDFALL_WHO";
+/// The fingerprint of that person's key.
+pub const KEY: &str = "LANDFALL_KEY";
+
+/// For whom this process runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The name of whoever's key let them in, else the login name.
+    pub who: String,
+    /// That key.
+    pub key: Option<Fingerprint>,
+}
+
+/// For whom this process runs. Variables that are not valid are as good as not set.
+pub fn caller(host: &Host) -> Caller {
+    let who = host.var(WHO).and_then(|who| who.parse::<Who>().ok());
+    Caller {
+        key: host.var(KEY).and_then(|key| key.parse().ok()),
+        who: who.map_or_else(name, String::from),
+    }
+}
+
 /// True for root.
 pub fn is_root() -> bool {
     Uid::effective().is_root()
@@ -54,4 +81,31 @@ pub fn hostname() -> String {
         .ok()
         .and_then(|name| name.into_string().ok())
         .unwrap_or_else(|| "localhost".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn whoever_came_in_by_a_key_is_named_if_the_name_is_one() {
+        let hash = "SHA256:UCUiLr7Pjs9wFFJMDByLgc3NrtdU344OgUM45wZPcIQ";
+        let of = |who: &str, key: &str| {
+            caller(&Host::fixed(
+                &[(WHO, who), (KEY, key)],
+                Path::new("/"),
+                UNIX_EPOCH,
+            ))
+        };
+        let ana = of("Ana", hash);
+        assert_eq!(
+            (ana.who.as_str(), ana.key.as_ref().map(Fingerprint::as_str)),
+            ("Ana", Some(hash))
+        );
+        let odd = of("a\u{1b}[2J", "x");
+        assert_eq!((odd.who, odd.key), (name(), None));
+    }
 }

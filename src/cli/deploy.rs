@@ -69,7 +69,8 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         .revision
         .clone()
         .unwrap_or_else(|| session.app.branch.to_string());
-    let holder = Holder::new(host, format!("deploy of {what}"), user::name());
+    let caller = user::caller(host);
+    let holder = Holder::new(host, format!("deploy of {what}"), &*caller.who);
     let wait = Duration::from_secs(args.wait);
     let _lock = handover::lock(&session.context(host), &holder, wait)?;
     // Under the lock: the push this one waited for may have moved the branch, or the settings.
@@ -87,7 +88,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let request = Request {
         commit,
         source: revision,
-        who: user::name(),
+        caller,
         wishes: Wishes {
             rebuild: args.rebuild,
             skip_gate: args.skip_gate,

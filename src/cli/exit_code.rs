@@ -26,7 +26,7 @@ Exit codes:
   5  refused by rule, or without the option that confirms it
 
 Output is data on stdout, talk on stderr. An error is `error: …`, its causes, and `hint: …` with what to do next.
-LANDFALL_APP names the app, LANDFALL_CONFIG_DIR the folder whose `apps/` has the apps' settings files, and \
+LANDFALL_APP names the app, LANDFALL_REMOTE the remote of the clone whose server is asked, LANDFALL_CONFIG_DIR the folder whose `apps/` has the apps' settings files, and \
 LANDFALL_LOG=debug shows what is run and how long it takes.";
 
 /// The code of a kind of failure.

@@ -160,7 +160,7 @@ impl Push<'_> {
         let fresh = self.session.fresh()?;
         let ctx = fresh.context(self.session, self.host);
         let id = self.begin(&ctx)?;
-        let request = Self::request(repo, change, options)?;
+        let request = self.request(repo, change, options)?;
         deploy::prepare(&ctx, repo, &request, id).map_err(|failure| self.rejected(&failure))?;
         let left = handover::leave(&ctx, id, &change.update, &change.commit, self.begun);
         if let Err(error) = left {
@@ -174,12 +174,14 @@ impl Push<'_> {
     /// Leaves a process behind that finishes the deploy should git end without calling post-receive: the pusher is gone.
     fn leave_finisher(&self) {
         let settings = self.session.settings_file.to_string_lossy().into_owned();
+        let caller = [user::WHO, user::KEY].map(|name| Some((name, self.host.var(name)?)));
         let command = Cmd::new(self.host.exe())
             .args(["hook", "finish", "--settings", &settings])
             .cwd(self.session.home.root())
             .env("PATH", SYSTEM_PATH)
             .env("HOME", self.session.home.root().to_string_lossy())
-            .envs(self.host.machine_variables());
+            .envs(self.host.machine_variables())
+            .envs(caller.into_iter().flatten());
         // It must hold nothing of git's: git waits for the end of the hook's output.
         let started = command
             .to_std()
@@ -203,7 +205,8 @@ impl Push<'_> {
             return Ok(());
         }
         let before = self.session.context(self.host);
-        let holder = Holder::new(self.host, format!("end of deploy {release}"), user::name());
+        let who = user::caller(self.host).who;
+        let holder = Holder::new(self.host, format!("end of deploy {release}"), who);
         let _lock = handover::lock_as_it_is(&before, &holder, PATIENCE)?;
         let Some(pending) = handover::waiting(home).filter(|pending| pending.release == release)
         else {
@@ -264,17 +267,22 @@ impl Push<'_> {
         let fresh = self.session.fresh()?;
         let ctx = fresh.context(self.session, self.host);
         let id = self.begin(&ctx)?;
-        let request = Self::request(repo, change, options)?;
+        let request = self.request(repo, change, options)?;
         deploy::prepare(&ctx, repo, &request, id)
             .and_then(|()| deploy::go_live(&ctx, id, Goer::New, self.begun))
             .map_err(said)
     }
 
-    fn request(repo: &Repo, change: &Change, options: PushOptions) -> Result<Request, Ended> {
+    fn request(
+        &self,
+        repo: &Repo,
+        change: &Change,
+        options: PushOptions,
+    ) -> Result<Request, Ended> {
         Ok(Request {
             commit: repo.commit(&change.commit)?,
             source: change.branch.to_string(),
-            who: user::name(),
+            caller: user::caller(self.host),
             wishes: Wishes {
                 rebuild: options.rebuild,
                 skip_gate: options.skip_gate,
@@ -301,7 +309,7 @@ impl Push<'_> {
         Holder::new(
             self.host,
             format!("deploy of {}", change.commit.short()),
-            user::name(),
+            user::caller(self.host).who,
         )
     }
 
@@ -324,7 +332,7 @@ impl Push<'_> {
         change: &Change,
         options: PushOptions,
     ) -> Result<(), Ended> {
-        let request = Self::request(repo, change, options)?;
+        let request = self.request(repo, change, options)?;
         let plan = plan::run(ctx, repo, &request.commit, &request.source, request.wishes)?;
         for line in plan_command::lines(&plan) {
             self.session.events.note(line);

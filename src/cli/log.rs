@@ -11,6 +11,7 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::ReleaseId;
 use crate::base::tail::Tail;
+use crate::base::terminal;
 use crate::handover;
 use crate::release::layout::Home;
 use crate::release::lock;
@@ -115,7 +116,7 @@ fn follow(
         let at_work = newest.is_none()
             && (lock::holder(home, host)?.is_some() || handover::under_way(home) == Some(number));
         let lines = tail.more()?;
-        if !print(&lines, json) || !at_work {
+        if !print(&lines, json) || !at_work || terminal::reader_is_gone() {
             return Ok(newest);
         }
         thread::sleep(POLL);

@@ -106,6 +106,9 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     }
     loop {
         thread::sleep(POLL);
+        if terminal::reader_is_gone() {
+            return Ok(());
+        }
         for (name, tail) in &mut tails {
             if !printer.print(name, &tail.more()?) {
                 return Ok(());

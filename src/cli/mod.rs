@@ -10,6 +10,7 @@ mod exit_code;
 mod head;
 mod hook;
 mod init;
+mod key;
 mod log;
 mod logs;
 mod man;
@@ -19,10 +20,12 @@ mod processes;
 mod ps;
 mod reference;
 mod releases;
+mod remote;
 mod rollback;
 mod session;
 mod shared;
 mod site;
+mod ssh;
 mod status;
 
 use std::process::ExitCode;
@@ -51,6 +54,15 @@ struct Args {
         help_heading = "Options of every command"
     )]
     app: Option<AppName>,
+
+    /// Run the command where this remote of the clone leads, over ssh; default: `LANDFALL_REMOTE`.
+    #[arg(
+        long,
+        global = true,
+        value_name = "REMOTE",
+        help_heading = "Options of every command"
+    )]
+    remote: Option<String>,
 
     /// Print data as JSON.
     #[arg(long, global = true, help_heading = "Options of every command")]
@@ -101,6 +113,9 @@ enum Command {
     /// Root's half of a site: the server's nginx.
     #[command(subcommand)]
     Site(site::Command),
+    /// Let people's ssh keys in, list them, let them in no more.
+    #[command(subcommand)]
+    Key(key::Command),
     /// Print what a shell needs to complete command lines.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.
@@ -111,6 +126,9 @@ enum Command {
     /// What supervisor calls to start a process of a release.
     #[command(hide = true)]
     Exec(exec::Args),
+    /// What sshd runs for a key of `landfall key`.
+    #[command(hide = true)]
+    Ssh(ssh::Args),
 }
 
 /// Runs the program: the one thing `main` does.
@@ -121,11 +139,16 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return output::clap_error(&error),
     };
-    let globals = Globals {
-        app: args.app,
-        json: args.json,
+    let ended = if let Some(remote) = remote::wanted(&host, &args) {
+        Err(remote::run(&host, &args, &remote))
+    } else {
+        let globals = Globals {
+            app: args.app,
+            json: args.json,
+        };
+        run(&host, &globals, args.command)
     };
-    match run(&host, &globals, args.command) {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(Ended::Said(code)) => code,
         Err(Ended::Error(error)) => {
@@ -150,6 +173,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
         Command::Site(command) => site::run(host, globals, &command),
+        Command::Key(command) => key::run(host, globals, &command),
         Command::Init(args) => init::run(host, globals, &args),
         Command::Completions(args) => {
             completions::run(&args);
@@ -158,6 +182,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Man(args) => man::run(host, &args),
         Command::Hook(args) => hook::run(host, &args),
         Command::Exec(args) => exec::run(host, &args),
+        Command::Ssh(args) => ssh::run(host, globals, &args),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit_code;
 use crate::base::hint::Hint;
-use crate::base::words::printable;
+use crate::base::words::{printable, shorten};
 
 /// A line of data.
 pub(super) fn line(text: impl AsRef<str>) {
@@ -56,6 +56,11 @@ pub(super) fn error(error: &dyn Hint) {
     for hint in error.hints() {
         say(format!("hint: {hint}"));
     }
+}
+
+/// A word that was given, fit for a message.
+pub(super) fn fit(given: &str) -> String {
+    printable(&shorten(given, 60))
 }
 
 fn printable_lines(text: &str) -> String {

@@ -37,7 +37,7 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
                 state(record),
                 record.commit.short().to_owned(),
                 record.live_at.map_or_else(|| "-".into(), rfc3339),
-                record.who.clone(),
+                by(record),
                 record.subject.clone(),
             ]
         })
@@ -47,6 +47,14 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
         &rows,
     );
     Ok(())
+}
+
+/// Who, and with which key, as far as `landfall key list` needs it.
+fn by(record: &Record) -> String {
+    match &record.key {
+        Some(key) => format!("{} ({})", record.who, key.short()),
+        None => record.who.clone(),
+    }
 }
 
 /// The state, and what the default of `landfall rollback` makes of it.

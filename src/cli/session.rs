@@ -148,7 +148,7 @@ impl Fresh {
 impl Session {
     /// The app's lock, for changes that take no time; says for whom it waits.
     pub(super) fn lock(&self, host: &Host, what: &str) -> Result<FileLock, LockError> {
-        let holder = Holder::new(host, what, user::name());
+        let holder = Holder::new(host, what, user::caller(host).who);
         lock::acquire(&self.home, host, &holder, PATIENCE, &mut |holder| {
             output::say(format!("waiting for {holder}"));
         })
@@ -174,7 +174,8 @@ fn become_owner(host: &Host, app: &AppSettings) -> Result<(), SessionError> {
         .envs(host.own_variables())
         .env("PATH", SYSTEM_PATH)
         .env("HOME", app.home.to_string_lossy())
-        .env("USER", name);
+        .env("USER", name)
+        .env(user::WHO, host.var("SUDO_USER").unwrap_or("root"));
     Err(fail(again.to_std().stdin(Stdio::inherit()).exec()))
 }
 

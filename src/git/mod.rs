@@ -2,6 +2,7 @@
 
 mod objects;
 mod refs;
+mod remotes;
 
 use std::path::Path;
 

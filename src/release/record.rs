@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::names::{ObjectId, ReleaseId, UrlPath};
+use crate::base::names::{Fingerprint, ObjectId, ReleaseId, UrlPath};
 
 /// The version of the file's format.
 pub const FORMAT: u32 = 1;
@@ -24,6 +24,9 @@ pub struct Record {
     pub source: String,
     /// Who asked.
     pub who: String,
+    /// The key that let them in, where it was one of `landfall key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Fingerprint>,
     /// Where it stands.
     pub state: State,
     /// When the deploy began, in seconds since 1970.

@@ -1,8 +1,10 @@
-//! git's own program, for the side of the developer: the demo commits and pushes with it.
+//! git's own program: for the side of the developer (the demo commits and pushes with it), and for what libgit2 cannot
+//! read.
 
 use std::path::Path;
 
 use crate::base::command::Cmd;
+use crate::base::host::SYSTEM_PATH;
 
 /// `git` in the work tree `dir`, with an author and without the user's own configuration.
 pub fn git(dir: &Path) -> Cmd {
@@ -16,4 +18,22 @@ pub fn git(dir: &Path) -> Cmd {
         .env("GIT_COMMITTER_NAME", "Demo")
         .env("GIT_COMMITTER_EMAIL", "demo@localhost")
         .env("LANG", "C.UTF-8")
+}
+
+/// Brings all refs, and what they lead to, from a bundle or another repository into the bare `repository`, which has none
+/// of its own yet.
+pub fn fetch_all(repository: &Path, from: &Path) -> Cmd {
+    Cmd::new("git")
+        // Root fetches for an app whose user owns the repository, which was made just now.
+        .arg("-c")
+        .arg(format!("safe.directory={}", repository.display()))
+        .arg("--git-dir")
+        .path_arg(repository)
+        .args(["fetch", "--quiet", "--no-write-fetch-head", "--no-auto-gc"])
+        .path_arg(from)
+        .arg("+refs/*:refs/*")
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
 }

@@ -10,6 +10,7 @@ pub mod node;
 pub mod program;
 pub mod python;
 pub mod sqlite;
+pub mod ssh;
 pub mod supervisord;
 pub mod uwsgi;
 

@@ -95,11 +95,18 @@ impl Server {
 
     /// Makes a commit of these files the head of the app's branch, as an accepted push would, but without a deploy.
     pub(super) fn commit(&self, files: &[(&str, &str)]) {
-        for (path, text) in files {
-            self.write(&format!("project/{path}"), text);
-        }
-        let project = self.path("project");
+        self.commit_to("project", files);
         let repository = self.path("home/notes.git");
+        let from = self.path("project").to_string_lossy().into_owned();
+        self.git(&repository, &["fetch", "--quiet", &from, "master:master"]);
+    }
+
+    /// Makes a commit of these files in a clone.
+    pub(super) fn commit_to(&self, clone: &str, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            self.write(&format!("{clone}/{path}"), text);
+        }
+        let project = self.path(clone);
         for args in [
             &["init", "--quiet", "--initial-branch=master"][..],
             &["add", "--all"],
@@ -116,12 +123,10 @@ impl Server {
         ] {
             self.git(&project, args);
         }
-        let from = project.to_string_lossy().into_owned();
-        self.git(&repository, &["fetch", "--quiet", &from, "master:master"]);
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test runs programs itself")]
-    fn git(&self, dir: &Path, args: &[&str]) {
+    pub(super) fn git(&self, dir: &Path, args: &[&str]) {
         let status = Command::new("git")
             .args(args)
             .current_dir(dir)
@@ -133,6 +138,16 @@ impl Server {
             status.expect("git is not installed").success(),
             "git {args:?}"
         );
+    }
+
+    /// Gives everything below a path to another user.
+    #[expect(clippy::disallowed_methods, reason = "a test runs programs itself")]
+    pub(super) fn chown(&self, path: &str, user: u32) {
+        let status = Command::new("chown")
+            .args(["-R", &user.to_string()])
+            .arg(self.path(path))
+            .status();
+        assert!(status.expect("chown runs").success());
     }
 
     /// Runs a command, in the directory.
@@ -148,6 +163,16 @@ impl Server {
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         let output = child.wait_with_output().expect("it ends");
+        self.ran(&output)
+    }
+
+    /// Runs a command of [`Server::command`] to its end.
+    pub(super) fn finish(&self, command: &mut Command) -> Ran {
+        let output = command.stdin(Stdio::null()).output().expect("it starts");
+        self.ran(&output)
+    }
+
+    fn ran(&self, output: &std::process::Output) -> Ran {
         let clean = |bytes: &[u8]| self.clean(&String::from_utf8_lossy(bytes));
         Ran {
             code: output.status.code().unwrap_or(-1),

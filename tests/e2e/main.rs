@@ -12,6 +12,7 @@
     reason = "tests look at the machine itself, and a failed unwrap is a failed test"
 )]
 
+mod adopt;
 mod broken;
 mod cache;
 #[path = "../common/mod.rs"]
@@ -22,4 +23,5 @@ mod output;
 mod path;
 mod refs;
 mod rollback;
+mod ssh;
 mod tree;

@@ -10,6 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["main", "lib"],
     &["cli"],
     &[
+        "adopt",
         "deploy",
         "rollback",
         "recover",
@@ -21,7 +22,7 @@ const FLOORS: [&[&str]; 8] = [
     ],
     &["stage"],
     &["report", "release", "supervisor", "template", "tls"],
-    &["event", "config"],
+    &["event", "config", "keys"],
     &["git", "tool"],
     &["base"],
 ];

@@ -17,7 +17,7 @@ use crate::base::{socket, user};
 use crate::cli::app::on_server;
 use crate::cli::session::{self, Session};
 use crate::cli::{Ended, Globals, output};
-use crate::config::server::{self, AppSettings, Layout};
+use crate::config::server::{self, AppSettings, Layout, Mode};
 use crate::provision;
 use crate::recover;
 use crate::release::layout::Home;
@@ -169,10 +169,27 @@ impl Hint for CreateError {
 const STOP: Duration = Duration::from_secs(20);
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
-    if !args.is_user_mode() {
-        return on_server::create(host, globals, args);
+    let settings = make_app(host, args)?;
+    if globals.json {
+        output::json(&settings);
+    } else if settings.mode() == Mode::Server {
+        on_server::next_steps(&settings);
+    } else {
+        next_steps(&settings, &settings_file(host, args));
     }
-    let settings_file = session::user_folder(host).join(format!("{}.toml", args.name));
+    Ok(())
+}
+
+fn settings_file(host: &Host, args: &Args) -> PathBuf {
+    session::user_folder(host).join(format!("{}.toml", args.name))
+}
+
+/// Makes the app; what fails in the middle is taken away again.
+pub(super) fn make_app(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
+    if !args.is_user_mode() {
+        return on_server::create(host, args);
+    }
+    let settings_file = settings_file(host, args);
     let settings = check(host, args, &settings_file)?;
     let made = make(host, &settings, &settings_file);
     if made.is_err() {
@@ -183,12 +200,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         let _ = fs::remove_tree(&settings.home);
     }
     made?;
-    if globals.json {
-        output::json(&settings);
-    } else {
-        next_steps(&settings, &settings_file);
-    }
-    Ok(())
+    Ok(settings)
 }
 
 fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, Ended> {

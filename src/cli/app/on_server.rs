@@ -10,7 +10,7 @@ use crate::base::names::{AppName, Domain};
 use crate::base::server_paths::ServerPaths;
 use crate::base::user;
 use crate::cli::session;
-use crate::cli::{Ended, Globals, output};
+use crate::cli::{Ended, output};
 use crate::config::server::AppSettings;
 use crate::provision::{self, Services, postgres, redis};
 
@@ -47,7 +47,7 @@ impl Hint for OnServerError {
     }
 }
 
-pub(super) fn create(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+pub(super) fn create(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
     let paths = ServerPaths::default();
     let settings = settings(&paths, args)?;
     check_domains(host, &settings)?;
@@ -58,12 +58,11 @@ pub(super) fn create(host: &Host, globals: &Globals, args: &Args) -> Result<(), 
     provision::create(host, &paths, &settings, services, &mut |part| {
         output::say(part);
     })?;
-    if globals.json {
-        output::json(&settings);
-    } else {
-        next_steps(&settings, services);
-    }
-    Ok(())
+    let mut has = vec!["SECRET_KEY"];
+    has.extend(services.database.then_some("DATABASE_URL"));
+    has.extend(services.redis.then_some("REDIS_URL"));
+    output::say(format!("its environment has {}", has.join(", ")));
+    Ok(settings)
 }
 
 fn settings(paths: &ServerPaths, args: &Args) -> Result<AppSettings, OnServerError> {
@@ -100,27 +99,27 @@ fn check_domains(host: &Host, settings: &AppSettings) -> Result<(), Ended> {
     Ok(())
 }
 
-fn next_steps(settings: &AppSettings, services: Services) {
+pub(super) fn next_steps(settings: &AppSettings) {
     let name = &settings.name;
-    let mut has = vec!["SECRET_KEY"];
-    has.extend(services.database.then_some("DATABASE_URL"));
-    has.extend(services.redis.then_some("REDIS_URL"));
     output::say(format!(
         "{name} is made: {}, where a certificate that browsers do not trust stands in",
         settings.url()
     ));
-    output::say(format!("its environment has {}", has.join(", ")));
     output::say("next, here: who may push");
     output::line(format!("  landfall key add {name} KEY.pub"));
     output::say("then, in your project:");
+    output::line(format!("  git remote add production {}", address(settings)));
+    output::line(format!("  git push production {}", settings.branch));
+}
+
+/// Where a server's app is pushed to.
+pub(super) fn address(settings: &AppSettings) -> String {
+    let name = &settings.name;
     let at = settings
         .domains
         .first()
         .map_or_else(user::hostname, ToString::to_string);
-    output::line(format!(
-        "  git remote add production {name}@{at}:{name}.git"
-    ));
-    output::line(format!("  git push production {}", settings.branch));
+    format!("{name}@{at}:{name}.git")
 }
 
 /// Takes a server's app away; a last backup first, unless there is to be none.

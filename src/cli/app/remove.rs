@@ -40,6 +40,17 @@ pub(in crate::cli) struct Args {
     yes: bool,
 }
 
+impl Args {
+    /// For what was made just now, and holds nothing yet.
+    pub(super) fn confirmed(name: AppName) -> Self {
+        Self {
+            name,
+            no_backup: true,
+            yes: true,
+        }
+    }
+}
+
 /// Nothing was removed.
 #[derive(Debug, thiserror::Error)]
 enum RemoveError {
@@ -102,7 +113,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             .into());
         }
         fs::create_folder(&home.run())?;
-        let holder = Holder::new(host, "removal", user::name());
+        let holder = Holder::new(host, "removal", user::caller(host).who);
         let _lock = lock::acquire(&home, host, &holder, LOCK_PATIENCE, &mut |_| {})?;
         recover::daemon_of(&home).stop(PATIENCE)?;
         fs::remove_tree(home.root())?;

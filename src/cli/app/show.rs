@@ -22,7 +22,7 @@ Examples:
 pub(in crate::cli) struct Args {
     /// The app; as --app.
     #[arg(value_name = "NAME")]
-    name: Option<AppName>,
+    pub(super) name: Option<AppName>,
 }
 
 #[derive(Serialize)]

@@ -30,6 +30,13 @@ pub(in crate::cli) struct Args {
     restart: Restart,
 }
 
+impl Args {
+    /// The file it reads, other than standard input.
+    pub(super) fn file(&self) -> Option<&Path> {
+        Some(&*self.file).filter(|file| *file != Path::new("-"))
+    }
+}
+
 /// A file that cannot be imported.
 #[derive(Debug, thiserror::Error)]
 enum ImportError {

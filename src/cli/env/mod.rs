@@ -6,6 +6,8 @@ mod list;
 mod set;
 mod unset;
 
+use std::path::Path;
+
 use super::{Ended, Globals};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
@@ -31,6 +33,21 @@ pub(super) enum Command {
     Unset(unset::Args),
     /// Set the variables of a .env file.
     Import(import::Args),
+}
+
+impl Command {
+    /// Shows names only, and changes nothing.
+    pub(super) fn only_shows(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
+    /// The file it reads, other than standard input.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Import(args) => args.file(),
+            Self::List(_) | Self::Set(_) | Self::Unset(_) => None,
+        }
+    }
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, command: &Command) -> Result<(), Ended> {
@@ -82,7 +99,6 @@ fn check_name(name: &EnvName) -> Result<(), Reserved> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::time::UNIX_EPOCH;
 
     use super::*;

@@ -1,6 +1,6 @@
 //! `landfall shared add`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -43,6 +43,13 @@ pub(in crate::cli) struct Args {
     /// Replace what is there; it is kept beside the new one as NAME.before-TIME.
     #[arg(long)]
     force: bool,
+}
+
+impl Args {
+    /// The file it reads, other than standard input.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.from.as_deref().filter(|from| *from != Path::new("-"))
+    }
 }
 
 /// What was done, for programs.

@@ -5,6 +5,8 @@ mod content;
 mod list;
 mod scene;
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::{Ended, Globals};
@@ -16,6 +18,21 @@ pub(super) enum Command {
     Add(add::Args),
     /// List what is kept, and what is missing.
     List(list::Args),
+}
+
+impl Command {
+    /// Changes nothing.
+    pub(super) fn only_shows(&self) -> bool {
+        matches!(self, Self::List(_))
+    }
+
+    /// The file it reads, other than standard input.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Add(args) => args.file(),
+            Self::List(_) => None,
+        }
+    }
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, command: &Command) -> Result<(), Ended> {
