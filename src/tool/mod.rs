@@ -4,6 +4,7 @@ pub mod django;
 pub mod git;
 pub mod http;
 pub mod nginx;
+pub mod nginx_version;
 pub mod node;
 pub mod program;
 pub mod python;
