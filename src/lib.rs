@@ -5,7 +5,7 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (deploy, handover, rollback, recover, undo, prune) → stage → report, release, supervisor, template → event → config →
+//! cli → recipes (deploy, handover, rollback, recover, undo, prune) → stage, setup → report, release, supervisor, template → event → config →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod base;
@@ -20,6 +20,7 @@ pub mod recover;
 pub mod release;
 pub mod report;
 pub mod rollback;
+pub mod setup;
 pub mod stage;
 pub mod supervisor;
 pub mod template;

@@ -20,6 +20,7 @@ mod ps;
 mod reference;
 mod releases;
 mod rollback;
+mod server;
 mod session;
 mod shared;
 mod status;
@@ -97,6 +98,9 @@ enum Command {
     /// Keep files and folders that are not in git.
     #[command(subcommand)]
     Shared(shared::Command),
+    /// Set up the server that apps live on, and check it.
+    #[command(subcommand)]
+    Server(server::Command),
     /// Print what a shell needs to complete command lines.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.
@@ -145,6 +149,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Logs(args) => logs::run(host, globals, &args),
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
+        Command::Server(command) => server::run(host, globals, &command),
         Command::Init(args) => init::run(host, globals, &args),
         Command::Completions(args) => {
             completions::run(&args);

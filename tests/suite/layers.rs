@@ -10,7 +10,7 @@ const FLOORS: [&[&str]; 8] = [
     &["main", "lib"],
     &["cli"],
     &["deploy", "rollback", "recover", "undo", "prune", "handover"],
-    &["stage"],
+    &["stage", "setup"],
     &["report", "release", "supervisor", "template"],
     &["event", "config"],
     &["git", "tool"],
