@@ -285,3 +285,87 @@ pub fn describe(packages: &[String], differences: &[Difference]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::plan::Reaction;
+
+    fn planned(path: &str) -> Plan {
+        let mut plan = Plan::default();
+        plan.file(Group::Logs, path, "a = 1\n", Reaction::Nobody, "a reason");
+        plan
+    }
+
+    fn differ(plan: &Plan, memory: &Memory, paths: &ServerPaths) -> Vec<Difference> {
+        differences(plan, &Facts::default(), memory, paths).unwrap()
+    }
+
+    #[test]
+    fn a_file_is_missing_old_edited_or_of_another_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ServerPaths::under(dir.path());
+        let plan = planned("/x.conf");
+        let file = dir.path().join("x.conf");
+        let mut memory = Memory::default();
+
+        let missing = differ(&plan, &memory, &paths);
+        assert_eq!(missing[0].state, State::Missing);
+        assert!(
+            missing[0]
+                .diff()
+                .unwrap()
+                .starts_with("--- /dev/null\n+++ /x.conf (planned)\n@@ -0,0 +1,2 @@\n+# Managed")
+        );
+
+        fs::write(&file, b"a = 0\n", 0o644).unwrap();
+        let edited = differ(&plan, &memory, &paths);
+        assert!(edited[0].is_edited());
+        assert!(edited[0].diff().unwrap().contains("\n-a = 0\n"));
+
+        memory.files.insert("/x.conf".into(), "a = 0\n".into());
+        let old = differ(&plan, &memory, &paths);
+        assert_eq!(
+            old[0].state,
+            State::Outdated {
+                now: "a = 0\n".into()
+            }
+        );
+
+        let What::File { text, .. } = &plan.items[0].what else {
+            panic!("no file")
+        };
+        fs::write(&file, text.as_bytes(), 0o600).unwrap();
+        let mode = differ(&plan, &memory, &paths);
+        assert_eq!(mode[0].words(), "has mode 0600 instead of 0644");
+        assert_eq!(mode[0].commands(), ["chmod 0644 /x.conf"]);
+
+        fs::write(&file, text.as_bytes(), 0o644).unwrap();
+        assert_eq!(differ(&plan, &memory, &paths), []);
+    }
+
+    #[test]
+    fn a_dry_run_reads_as_commands_and_diffs() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ServerPaths::under(dir.path());
+        let mut plan = planned("/x.conf");
+        let folder = What::Folder {
+            path: "/srv/x".into(),
+            mode: 0o711,
+        };
+        plan.item(Group::Base, folder, "homes");
+        plan.unit(Group::Logs, "x.service", true, "it works");
+        let differences = differ(&plan, &Memory::default(), &paths);
+        let text = describe(&["git".into(), "make".into()], &differences);
+        assert_eq!(
+            text,
+            format!(
+                "# packages\n$ apt-get install git make\n\n# base\n# /srv/x is missing: homes\n\
+                 $ install -d -o root -g root -m 0711 /srv/x\n\n# logs\n# /x.conf is missing: a reason\n\
+                 --- /dev/null\n+++ /x.conf (planned)\n@@ -0,0 +1,2 @@\n+# {}\n+a = 1\n\
+                 # x.service is not installed: it works\n$ systemctl enable --now x.service\n\n",
+                super::super::plan::MARK
+            )
+        );
+    }
+}

@@ -56,8 +56,8 @@ pub struct Facts {
     pub sshd: Option<SshdSettings>,
     /// sshd's main file reads the folder that ours is in.
     pub sshd_reads_folder: bool,
-    /// The port that the caller's own session came in by.
-    pub session_port: Option<u16>,
+    /// Ports that an ssh server listens on, also one that is started in another way.
+    pub ssh_listens: Vec<u16>,
     /// A key that lets the one who runs this in again, and in which file it is.
     pub admin_key: Option<PathBuf>,
     /// Units and their states.
@@ -132,6 +132,7 @@ impl Facts {
             missing => apt::candidates(&output(&apt::policy(host, missing))?),
         };
         let sshd = sshd_settings()?;
+        let sockets = output(&ss()).unwrap_or_default();
         Ok(Self {
             os: os(&read("/etc/os-release")),
             dpkg_is_broken: apt::is_broken(&output(&apt::audit(host))?),
@@ -141,14 +142,16 @@ impl Facts {
             admin_key: admin_key(host, sshd.as_ref()),
             sshd,
             sshd_reads_folder: reads_folder(&read("/etc/ssh/sshd_config")),
-            session_port: host.var("SSH_CONNECTION").and_then(session_port),
+            ssh_listens: listens(&sockets, &|line| {
+                line.contains("((\"sshd\"") || line.contains("((\"dropbear\"")
+            }),
             units: systemd::states(&output(&systemd::show(&UNITS))?),
             programs: programs(),
             supervisor_programs: configs("/etc/supervisor/conf.d")?,
             redis_has_data: ["dump.rdb", "appendonlydir", "appendonly.aof"]
                 .iter()
                 .any(|name| Path::new("/var/lib/redis").join(name).exists()),
-            listens: output(&ss()).map(|text| listens(&text)).unwrap_or_default(),
+            listens: listens(&sockets, &|_| true),
             ufw: ufw_state()?,
             has_ipv6: Path::new("/proc/net/if_inet6").exists(),
             container: container(),
@@ -188,7 +191,7 @@ impl Facts {
             .iter()
             .flat_map(|sshd| sshd.ports.clone())
             .collect();
-        ports.extend(self.session_port);
+        ports.extend(&self.ssh_listens);
         if ports.is_empty() {
             ports.push(22);
         }
@@ -295,11 +298,6 @@ fn reads_folder(text: &str) -> bool {
     })
 }
 
-/// `SSH_CONNECTION`: client, its port, server, its port.
-fn session_port(connection: &str) -> Option<u16> {
-    connection.split_whitespace().nth(3)?.parse().ok()
-}
-
 /// A file with a key that lets the caller in: root's, or that of the user who became root by sudo.
 fn admin_key(host: &Host, sshd: Option<&SshdSettings>) -> Option<PathBuf> {
     let user = host.var("SUDO_USER").filter(|user| *user != "root");
@@ -345,14 +343,15 @@ fn configs(folder: &str) -> Result<Vec<PathBuf>, fs::FsError> {
 
 fn ss() -> Cmd {
     Cmd::new("ss")
-        .args(["-H", "-l", "-t", "-n"])
+        .args(["-H", "-l", "-t", "-n", "-p"])
         .env("PATH", SYSTEM_PATH)
 }
 
-/// The ports that `ss -Hltn` shows on addresses other machines can reach.
-fn listens(text: &str) -> Vec<u16> {
+/// The ports that `ss -Hltnp` shows on addresses other machines can reach, of the lines that are `wanted`.
+fn listens(text: &str, wanted: &dyn Fn(&str) -> bool) -> Vec<u16> {
     let mut ports: Vec<u16> = text
         .lines()
+        .filter(|line| wanted(line))
         .filter_map(|line| {
             let (address, port) = line.split_whitespace().nth(3)?.rsplit_once(':')?;
             let is_own =
@@ -437,9 +436,10 @@ mod tests {
 
     #[test]
     fn what_listens_for_others_is_told_from_what_listens_here() {
-        let text = "LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nLISTEN 0 128 [::]:22 [::]:*\nLISTEN 0 200 127.0.0.1:5432 0.0.0.0:*\n\
+        let text = "LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:((\"sshd\",pid=1,fd=3))\nLISTEN 0 128 [::]:22 [::]:*\nLISTEN 0 200 127.0.0.1:5432 0.0.0.0:*\n\
                     LISTEN 0 4096 127.0.0.53%lo:53 0.0.0.0:*\nLISTEN 0 100 203.0.113.7:25 0.0.0.0:*\nLISTEN 0 1 [::1]:6379 [::]:*\nLISTEN 0 1 *:9090 *:*\n";
-        assert_eq!(listens(text), [22, 25, 9090]);
+        assert_eq!(listens(text, &|_| true), [22, 25, 9090]);
+        assert_eq!(listens(text, &|line| line.contains("sshd")), [22]);
     }
 
     #[test]
@@ -473,10 +473,6 @@ mod tests {
         );
         assert!(reads_folder("# x\nInclude /etc/ssh/sshd_config.d/*.conf\n"));
         assert!(!reads_folder("#Include /etc/ssh/sshd_config.d/*.conf\n"));
-        assert_eq!(
-            session_port("192.0.2.1 50022 198.51.100.2 2222"),
-            Some(2222)
-        );
         assert_eq!(
             ufw(
                 "Status: active\n\nTo  Action  From\n22/tcp  ALLOW  Anywhere\n80/tcp  ALLOW  192.0.2.1\n443  ALLOW IN  Anywhere\n22/tcp (v6)  ALLOW  Anywhere (v6)\n"

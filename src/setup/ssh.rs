@@ -39,14 +39,17 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, memory: &Memory) {
             ),
         );
     }
+    // What one run found holds: the next may be another person's, or a timer's.
     let refuses = |text: &String| text.contains("\nPasswordAuthentication no\n");
-    if sshd.passwords && memory.files.get(CONF).is_some_and(refuses) {
+    let is_hardened = memory.files.get(CONF).is_some_and(refuses);
+    if sshd.passwords && is_hardened {
         plan.note(
             Group::Ssh,
             format!("sshd lets passwords in although {CONF} says no; see which file says otherwise: grep -ri passwordauthentication /etc/ssh"),
         );
     }
     let why = match &facts.admin_key {
+        None if is_hardened => "no passwords over ssh, as a run before found a key".to_owned(),
         Some(file) => format!(
             "no passwords over ssh (the key in {} lets you in), root by key alone, apps by their own keys alone",
             file.display()
@@ -59,11 +62,17 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, memory: &Memory) {
             "apps get in by their own keys alone".to_owned()
         }
     };
-    plan.file(Group::Ssh, CONF, &text(facts), Reaction::Ssh, &why);
+    plan.file(
+        Group::Ssh,
+        CONF,
+        &text(facts.admin_key.is_some() || is_hardened),
+        Reaction::Ssh,
+        &why,
+    );
 }
 
-fn text(facts: &Facts) -> String {
-    let passwords = if facts.admin_key.is_some() {
+fn text(harden: bool) -> String {
+    let passwords = if harden {
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
     } else {
         "# Passwords as before: nobody's key was found when this was written.\n"

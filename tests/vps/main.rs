@@ -12,6 +12,9 @@
 )]
 
 mod package;
+#[path = "../common/poll.rs"]
+mod poll;
+mod setup;
 mod vps;
 
 pub(crate) use vps::{Debian, Layer, Vps, error_of, package, text_of};

@@ -156,8 +156,13 @@ impl Vps {
 
     /// ssh to the host as `user` with root's key, not yet started.
     pub(crate) fn ssh(&self, user: &str, argv: &[&str]) -> Command {
+        self.ssh_with(user, &[], argv)
+    }
+
+    /// [`Vps::ssh`] with options of ssh's own.
+    pub(crate) fn ssh_with(&self, user: &str, options: &[&str], argv: &[&str]) -> Command {
         let mut command = Command::new("ssh");
-        command.arg("-F").arg(self.ssh_config());
+        command.arg("-F").arg(self.ssh_config()).args(options);
         command.arg(format!("{user}@{}", self.name));
         command.args(argv).stdin(Stdio::null());
         command
