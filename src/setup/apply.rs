@@ -218,7 +218,7 @@ impl Setup<'_> {
             self.step(&what, &install)?;
         }
         self.changed(format!("installed {}", list(&missing)));
-        Ok(Facts::gather(self.host)?)
+        Facts::gather(self.host)
     }
 
     fn missing(&self, facts: &Facts, options: &Options) -> Vec<String> {

@@ -37,6 +37,10 @@ const UNITS: [&str; 13] = [
 
 /// The server, as far as the plan depends on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct Facts {
     /// The distribution.
     pub os: Os,

@@ -94,7 +94,7 @@ pub fn is_broken(audit: &str) -> bool {
 /// Finishes what an interrupted dpkg left.
 pub fn configure(host: &Host) -> Cmd {
     command(host, "dpkg")
-        .args(["--force-confold", "--configure", "--all"])
+        .args(["--force-confold", "--configure", "--pending"])
         .timeout(INSTALL_TIMEOUT)
 }
 
@@ -151,6 +151,10 @@ mod tests {
              Dpkg::Options::=--force-confdef --no-install-recommends install git"
         );
         assert_eq!(cmd.environment()["DEBIAN_FRONTEND"], "noninteractive");
+        assert_eq!(
+            configure(&host).display(),
+            "dpkg --force-confold --configure --pending"
+        );
         assert!(is_broken(
             "The following packages are only half configured:\n"
         ));

@@ -12,6 +12,10 @@
 )]
 
 mod package;
+#[allow(
+    dead_code,
+    reason = "of the end-to-end tests' module, one function is needed here"
+)]
 #[path = "../common/poll.rs"]
 mod poll;
 mod setup;

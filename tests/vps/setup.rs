@@ -245,7 +245,7 @@ fn a_power_cut_while_packages_are_installed_is_made_good_by_the_next_run() {
             vps.power_cut();
             let said = error_of(&run.join().unwrap());
             assert!(!said.contains("done: "), "it was not cut: {said}");
-            assert!(seconds < 4 || said.contains("apt-get install"), "{said}");
+            assert!(said.contains("install"), "it had not begun: {said}");
         });
     }
     let half = vps.sh("dpkg --audit; dpkg --list | grep -c '^i[^i]' || :");

@@ -82,12 +82,7 @@ impl Vps {
         &self.address
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The file for `ssh -F`; the host's alias is [`Vps::name`], the key is root's.
+    /// The file for `ssh -F`; [`Vps::address`] is an alias of the host, the key is root's.
     pub(crate) fn ssh_config(&self) -> PathBuf {
         cache().join("hosts").join(&self.name).join("ssh_config")
     }
@@ -163,7 +158,7 @@ impl Vps {
     pub(crate) fn ssh_with(&self, user: &str, options: &[&str], argv: &[&str]) -> Command {
         let mut command = Command::new("ssh");
         command.arg("-F").arg(self.ssh_config()).args(options);
-        command.arg(format!("{user}@{}", self.name));
+        command.arg(format!("{user}@{}", self.address));
         command.args(argv).stdin(Stdio::null());
         command
     }
