@@ -1,5 +1,6 @@
 # make demo    a whole server in a temporary directory, a real push, a URL to open
-# make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm
+# make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm; as root, for the tests on
+#              whole servers boot Debian hosts (tests/vps)
 # make bench   Landfall beside a hand-written hook, in the same run
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall

@@ -5,8 +5,8 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune, site, provision) → stage → report, release,
-//! supervisor, template, tls → event, config, keys →
+//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune, site, provision) → stage, setup → report,
+//! release, supervisor, template, tls → event, config, keys →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod adopt;
@@ -24,6 +24,7 @@ pub mod recover;
 pub mod release;
 pub mod report;
 pub mod rollback;
+pub mod setup;
 pub mod site;
 pub mod stage;
 pub mod supervisor;

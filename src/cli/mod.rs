@@ -22,6 +22,7 @@ mod reference;
 mod releases;
 mod remote;
 mod rollback;
+mod server;
 mod session;
 mod shared;
 mod site;
@@ -116,6 +117,9 @@ enum Command {
     /// Let people's ssh keys in, list them, let them in no more.
     #[command(subcommand)]
     Key(key::Command),
+    /// Set up the server that apps live on, and check it.
+    #[command(subcommand)]
+    Server(server::Command),
     /// Print what a shell needs to complete command lines.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.
@@ -174,6 +178,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Shared(command) => shared::run(host, globals, &command),
         Command::Site(command) => site::run(host, globals, &command),
         Command::Key(command) => key::run(host, globals, &command),
+        Command::Server(command) => server::run(host, globals, &command),
         Command::Init(args) => init::run(host, globals, &args),
         Command::Completions(args) => {
             completions::run(&args);

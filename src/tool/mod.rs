@@ -1,5 +1,6 @@
 //! L1: one file per external program: argv as values, answers parsed by pure functions.
 
+pub mod apt;
 pub mod django;
 pub mod git;
 pub mod http;
@@ -11,7 +12,9 @@ pub mod program;
 pub mod python;
 pub mod sqlite;
 pub mod ssh;
+pub mod sshd;
 pub mod supervisord;
+pub mod systemd;
 pub mod uwsgi;
 
 use std::path::PathBuf;

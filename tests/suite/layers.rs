@@ -20,7 +20,7 @@ const FLOORS: [&[&str]; 8] = [
         "site",
         "provision",
     ],
-    &["stage"],
+    &["stage", "setup"],
     &["report", "release", "supervisor", "template", "tls"],
     &["event", "config", "keys"],
     &["git", "tool"],

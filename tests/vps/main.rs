@@ -14,7 +14,14 @@
 mod apps;
 mod attacks;
 mod package;
+#[allow(
+    dead_code,
+    reason = "of the end-to-end tests' module, one function is needed here"
+)]
+#[path = "../common/poll.rs"]
+mod poll;
 mod server;
+mod setup;
 mod site;
 mod vps;
 

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use nix::fcntl::{Flock, FlockArg};
 
 /// How many hosts may run at once on a machine: they share two cores with the tests.
 const AT_ONCE: u32 = 2;
+
+/// How many hosts this process made: no two of them are called the same.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// What a host has from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +59,8 @@ impl Vps {
         let slot = slot();
         let stale = host(&["down", "--stale"]);
         assert!(stale.status.success(), "{}", error_of(&stale));
-        let name = format!("{name}-{}", std::process::id());
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{name}-{}-{number}", std::process::id());
         let packages = manifest("tests/vps/packages");
         let owner = std::process::id().to_string();
         let mut args = vec!["up", &name, "--owner", &owner];
@@ -82,12 +87,7 @@ impl Vps {
         &self.address
     }
 
-    /// Its name.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The file for `ssh -F`; the host's alias is [`Vps::name`], the key is root's.
+    /// The file for `ssh -F`; [`Vps::address`] is an alias of the host, the key is root's.
     pub(crate) fn ssh_config(&self) -> PathBuf {
         cache().join("hosts").join(&self.name).join("ssh_config")
     }
@@ -170,9 +170,14 @@ impl Vps {
 
     /// ssh to the host as `user` with root's key, not yet started.
     pub(crate) fn ssh(&self, user: &str, argv: &[&str]) -> Command {
+        self.ssh_with(user, &[], argv)
+    }
+
+    /// [`Vps::ssh`] with options of ssh's own.
+    pub(crate) fn ssh_with(&self, user: &str, options: &[&str], argv: &[&str]) -> Command {
         let mut command = Command::new("ssh");
-        command.arg("-F").arg(self.ssh_config());
-        command.arg(format!("{user}@{}", self.name));
+        command.arg("-F").arg(self.ssh_config()).args(options);
+        command.arg(format!("{user}@{}", self.address));
         command.args(argv).stdin(Stdio::null());
         command
     }

@@ -62,6 +62,7 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
         | Command::Hook(_)
         | Command::Exec(_)
         | Command::Site(_)
+        | Command::Server(_)
         | Command::Ssh(_) => None,
     };
     Access { role, app, file }
