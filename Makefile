@@ -1,8 +1,10 @@
 # make demo    a whole server in a temporary directory, a real push, a URL to open
 # make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm
 # make bench   Landfall beside a hand-written hook, in the same run
+# make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
+# make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
-.PHONY: demo test bench lint tools
+.PHONY: demo test bench deb static lint tools
 .SILENT:
 
 demo: tools
@@ -15,6 +17,13 @@ test: tools
 bench: tools
 	cargo build --release --quiet
 	benches/run
+
+deb: tools
+	cargo build --release --quiet
+	.ci/deb target/release/landfall target/debian
+
+static: tools
+	.ci/static
 
 lint:
 	cargo fmt --check

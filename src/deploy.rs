@@ -21,7 +21,7 @@ use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
 use crate::stage::{
     Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
-    render, retire, verify, workers,
+    render, retire, site, verify, workers,
 };
 use crate::tool::django::Introspection;
 use crate::{prune, recover, undo};
@@ -227,7 +227,7 @@ fn ready(ctx: &Context<'_>, release: &ReleaseDir) -> Result<Ready, Failure> {
     Ok(Ready {
         record: store::read(release).at(Stage::Live)?,
         processes: Processes::read(release).at(Stage::Live)?,
-        site_changed: render::site_changed(ctx, release).at(Stage::Live)?,
+        site_changed: site::changed(ctx, release).at(Stage::Live)?,
         previous: store::live(ctx.home).at(Stage::Live)?,
     })
 }

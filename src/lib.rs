@@ -5,7 +5,7 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune) → stage → report, release, supervisor, template → event → config →
+//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune, site, provision) → stage → report, release, supervisor, template, tls → event → config, keys →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod adopt;
@@ -17,13 +17,16 @@ pub mod event;
 pub mod git;
 pub mod handover;
 pub mod keys;
+pub mod provision;
 pub mod prune;
 pub mod recover;
 pub mod release;
 pub mod report;
 pub mod rollback;
+pub mod site;
 pub mod stage;
 pub mod supervisor;
 pub mod template;
+pub mod tls;
 pub mod tool;
 pub mod undo;

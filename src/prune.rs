@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::base::fs::{self, FsError};
 use crate::base::names::ReleaseId;
+use crate::config::server::Mode;
 use crate::release::assets;
 use crate::release::cache::{self, Shelf};
 use crate::release::process::parse_program;
@@ -113,6 +114,10 @@ fn logs(ctx: &Context<'_>) -> Result<(), FsError> {
 /// supervisor rotates what its programs print; nginx's own logs are put aside here, and nginx opens new ones (USR1, nginx's
 /// "Controlling nginx").
 fn nginx_logs(ctx: &Context<'_>) -> Result<(), FsError> {
+    if ctx.app.mode() == Mode::Server {
+        // They are root's, and logrotate's.
+        return Ok(());
+    }
     let mut moved = false;
     for name in ["nginx-access", "nginx-error"] {
         let log = ctx.home.process_log(name);

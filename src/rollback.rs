@@ -15,7 +15,7 @@ use crate::release::layout::ReleaseDir;
 use crate::release::process::Processes;
 use crate::release::record::{AppliedMigration, Record};
 use crate::release::store::{self, StoreError};
-use crate::stage::{Context, boot, discard, health, render};
+use crate::stage::{Context, boot, discard, health, render, site};
 
 /// A rollback that is not possible, or not without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -135,8 +135,8 @@ fn prepare(ctx: &Context<'_>, target: &Record, release: &ReleaseDir) -> Result<(
     processes.start += 1;
     processes.write(release).map_err(at(Stage::Render))?;
     render::write_programs(ctx, &processes, release).map_err(at(Stage::Render))?;
-    if render::site_changed(ctx, release).map_err(at(Stage::Render))? {
-        render::test_site(ctx, release).map_err(at(Stage::Render))?;
+    if site::changed(ctx, release).map_err(at(Stage::Render))? {
+        site::test(ctx, release).map_err(at(Stage::Render))?;
     }
     if !target.checks.backend {
         return Ok(());

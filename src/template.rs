@@ -6,6 +6,7 @@
 //! value that its format cannot carry is an error that names the template and the field, never a broken file.
 
 mod escape;
+pub mod server_site;
 pub mod site;
 pub mod uwsgi;
 
@@ -25,6 +26,8 @@ pub enum Template {
     NginxMain,
     /// One release's server block; from [`site::Site`].
     NginxSite,
+    /// An app's site in the server's nginx; from [`server_site::ServerSite`].
+    NginxServerSite,
     /// uWSGI's configuration; from [`uwsgi::Uwsgi`].
     Uwsgi,
     /// supervisord's configuration; from `supervisor::program::Supervisord`.
@@ -34,7 +37,18 @@ pub enum Template {
 }
 
 /// What templates include, under the name they include it by.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 12] = [
+    (
+        "cache_map",
+        include_str!("../templates/nginx/cache_map.hbs"),
+    ),
+    ("limits", include_str!("../templates/nginx/limits.hbs")),
+    ("backend", include_str!("../templates/nginx/backend.hbs")),
+    ("frontend", include_str!("../templates/nginx/frontend.hbs")),
+    ("kept", include_str!("../templates/nginx/kept.hbs")),
+    ("links", include_str!("../templates/nginx/links.hbs")),
+    ("tls", include_str!("../templates/nginx/tls.hbs")),
+    ("state", include_str!("../templates/nginx/state.hbs")),
     ("headers", include_str!("../templates/nginx/headers.hbs")),
     (
         "uwsgi_params",
@@ -48,9 +62,10 @@ const PARTS: [(&str, &str); 4] = [
 ];
 
 impl Template {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::NginxMain,
         Self::NginxSite,
+        Self::NginxServerSite,
         Self::Uwsgi,
         Self::Supervisord,
         Self::Programs,
@@ -61,6 +76,7 @@ impl Template {
         match self {
             Self::NginxMain => "nginx/nginx.conf",
             Self::NginxSite => "nginx/site.conf",
+            Self::NginxServerSite => "nginx/server_site.conf",
             Self::Uwsgi => "uwsgi/uwsgi.ini",
             Self::Supervisord => "supervisor/supervisord.conf",
             Self::Programs => "supervisor/programs.conf",
@@ -71,6 +87,7 @@ impl Template {
         match self {
             Self::NginxMain => include_str!("../templates/nginx/nginx.conf.hbs"),
             Self::NginxSite => include_str!("../templates/nginx/site.conf.hbs"),
+            Self::NginxServerSite => include_str!("../templates/nginx/server_site.conf.hbs"),
             Self::Uwsgi => include_str!("../templates/uwsgi/uwsgi.ini.hbs"),
             Self::Supervisord => include_str!("../templates/supervisor/supervisord.conf.hbs"),
             Self::Programs => include_str!("../templates/supervisor/programs.conf.hbs"),
@@ -79,7 +96,7 @@ impl Template {
 
     fn format(self) -> Format {
         match self {
-            Self::NginxMain | Self::NginxSite => Format::Nginx,
+            Self::NginxMain | Self::NginxSite | Self::NginxServerSite => Format::Nginx,
             Self::Uwsgi => Format::Uwsgi,
             Self::Supervisord | Self::Programs => Format::Supervisor,
         }

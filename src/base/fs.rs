@@ -199,6 +199,27 @@ pub fn link_target(link: &Path) -> Result<Option<PathBuf>, FsError> {
     }
 }
 
+/// The size of a file in words: `3.2 MB`.
+pub fn size(path: &Path) -> Result<String, FsError> {
+    let bytes = fs::symlink_metadata(path).on("look at", path)?.len();
+    Ok(super::words::bytes(bytes))
+}
+
+/// Gives `path` to another user and group; a link is given itself, not what it leads to.
+pub fn chown(path: &Path, user: u32, group: u32) -> Result<(), FsError> {
+    std::os::unix::fs::lchown(path, Some(user), Some(group)).on("change the owner of", path)
+}
+
+/// [`chown`] for `path` and everything below it. No link is followed.
+pub fn chown_tree(path: &Path, user: u32, group: u32) -> Result<(), FsError> {
+    if path.is_dir() && !path.is_symlink() {
+        for each in list(path)? {
+            chown_tree(&each, user, group)?;
+        }
+    }
+    chown(path, user, group)
+}
+
 /// The folder and its parents; existing ones are fine.
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn create_folder(path: &Path) -> Result<(), FsError> {

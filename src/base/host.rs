@@ -74,6 +74,18 @@ impl Host {
         &self.args
     }
 
+    /// What stays of the environment when root's command goes on as another user: the terminal, Landfall's own variables, the
+    /// machine's, and who called sudo.
+    pub fn own_variables(&self) -> BTreeMap<String, String> {
+        let own = self.env.iter().filter_map(|(name, value)| {
+            let (name, value) = (name.to_str()?, value.to_str()?);
+            let stays = name.starts_with("LANDFALL_")
+                || ["TERM", "LANG", "COLUMNS", "NO_COLOR", "SUDO_USER"].contains(&name);
+            stays.then(|| (name.to_owned(), value.to_owned()))
+        });
+        own.chain(self.machine_variables()).collect()
+    }
+
     /// A variable that is set, not empty, and UTF-8.
     pub fn var(&self, name: &str) -> Option<&str> {
         self.env

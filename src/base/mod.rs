@@ -14,5 +14,6 @@ pub mod server_paths;
 pub mod socket;
 pub mod tail;
 pub mod terminal;
+pub mod untrusted;
 pub mod user;
 pub mod words;

@@ -1,8 +1,12 @@
 //! Values that must not be shown, and the filter that keeps them out of what tools print.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
+
+use super::hint::Hint;
 
 /// What is shown instead of a secret.
 pub const REDACTED: &str = "[REDACTED]";
@@ -12,10 +16,32 @@ pub const REDACTED: &str = "[REDACTED]";
 #[serde(transparent)]
 pub struct Secret(String);
 
+/// 64 of them, so that each value of a random byte is as likely as any other.
+const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+
+/// The kernel gives no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read random bytes")]
+pub struct RandomError(#[source] std::io::Error);
+
+impl Hint for RandomError {}
+
 impl Secret {
     /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
         Self(value.into())
+    }
+
+    /// `length` random letters, digits, `-` and `_`, each as likely as any other.
+    pub fn random(length: usize) -> Result<Self, RandomError> {
+        let mut bytes = vec![0_u8; length];
+        File::open("/dev/urandom")
+            .and_then(|mut random| random.read_exact(&mut bytes))
+            .map_err(RandomError)?;
+        let letters = bytes
+            .iter()
+            .map(|byte| char::from(LETTERS[usize::from(byte % 64)]));
+        Ok(Self(letters.collect()))
     }
 
     /// The value itself, for the process that needs it.

@@ -85,6 +85,11 @@ impl ServerPaths {
         self.at("/etc/ssl/landfall").join(app.as_str())
     }
 
+    /// Where answers to challenges of certificate authorities are put.
+    pub fn challenges(&self) -> PathBuf {
+        self.at("/var/lib/landfall-challenges")
+    }
+
     /// nginx's main configuration.
     pub fn nginx_main(&self) -> PathBuf {
         self.at("/etc/nginx/nginx.conf")

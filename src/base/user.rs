@@ -1,8 +1,9 @@
 //! Who runs this process.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 
-use nix::unistd::{Uid, User, gethostname};
+use nix::unistd::{Uid, User, gethostname, initgroups, setgid, setuid};
 
 use super::host::Host;
 use super::names::{Fingerprint, Who};
@@ -51,6 +52,27 @@ pub fn home() -> Option<PathBuf> {
         .ok()
         .flatten()
         .map(|user| user.dir)
+}
+
+/// True if the machine has a user of this name.
+pub fn exists(name: &str) -> bool {
+    ids(name).is_some()
+}
+
+/// The user's and its primary group's number.
+pub fn ids(name: &str) -> Option<(u32, u32)> {
+    let user = User::from_name(name).ok().flatten()?;
+    Some((user.uid.as_raw(), user.gid.as_raw()))
+}
+
+/// Becomes the user `name`, with its groups and for good; only root can.
+pub fn become_user(name: &str) -> std::io::Result<()> {
+    let user = User::from_name(name)?.ok_or(std::io::ErrorKind::NotFound)?;
+    let login = CString::new(name)?;
+    initgroups(&login, user.gid)?;
+    setgid(user.gid)?;
+    setuid(user.uid)?;
+    Ok(())
 }
 
 /// The machine's host name, or `localhost` where it cannot be told.

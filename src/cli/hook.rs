@@ -124,7 +124,7 @@ impl Push<'_> {
         }
         let decision = refs::run(&updates, &self.session.app, &repo)?;
         let has_pre_receive = hook == Hook::PreReceive
-            || super::app::hooks::is_installed(&self.session.home, "pre-receive");
+            || crate::provision::hooks::is_installed(&self.session.home, "pre-receive");
         if hook == Hook::PreReceive || !has_pre_receive {
             for remark in &decision.remarks {
                 self.session.events.note(remark.clone());

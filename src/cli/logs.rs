@@ -1,7 +1,7 @@
 //! `landfall logs`: what the app's processes and servers write.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -11,9 +11,11 @@ use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::secret::Redactor;
+use crate::base::server_paths::ServerPaths;
 use crate::base::tail::Tail;
 use crate::base::terminal;
 use crate::base::words::{list, without_escapes};
+use crate::config::server::Mode;
 use crate::release::layout::Home;
 use crate::release::process::Processes;
 use crate::release::store;
@@ -90,7 +92,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     };
     let mut tails = Vec::new();
     for name in &names {
-        let (mut tail, mut lines) = Tail::of(&session.home.process_log(name), args.lines)?;
+        let (mut tail, mut lines) = Tail::of(&file_of(&session, name), args.lines)?;
         if !args.follow {
             lines.extend(tail.rest());
         }
@@ -112,6 +114,16 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
                 return Ok(());
             }
         }
+    }
+}
+
+/// Where a log lies: what the server's nginx writes of the site is root's.
+fn file_of(session: &Session, name: &str) -> PathBuf {
+    match (session.app.mode(), name) {
+        (Mode::Server, "nginx-access" | "nginx-error") => ServerPaths::default()
+            .site_logs(&session.app.name)
+            .join(name.replace("nginx-", "") + ".log"),
+        _ => session.home.process_log(name),
     }
 }
 

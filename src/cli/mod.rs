@@ -24,6 +24,7 @@ mod remote;
 mod rollback;
 mod session;
 mod shared;
+mod site;
 mod ssh;
 mod status;
 
@@ -112,6 +113,9 @@ enum Command {
     /// Let people's ssh keys in, list them, let them in no more.
     #[command(subcommand)]
     Key(key::Command),
+    /// Root's half of a site: the server's nginx.
+    #[command(subcommand)]
+    Site(site::Command),
     /// Print what a shell needs to complete command lines.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.
@@ -169,6 +173,7 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
         Command::Key(command) => key::run(host, globals, &command),
+        Command::Site(command) => site::run(host, globals, &command),
         Command::Init(args) => init::run(host, globals, &args),
         Command::Completions(args) => {
             completions::run(&args);

@@ -1,18 +1,21 @@
 //! Finds the app a command is about, and opens what it needs of it.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
+use crate::base::command::Cmd;
 use crate::base::flock::FileLock;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind, Report};
-use crate::base::host::Host;
+use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::names::AppName;
 use crate::base::secret::Redactor;
 use crate::base::user;
 use crate::base::words::list;
 use crate::config::env_file::EnvFile;
-use crate::config::server::{self, AppSettings};
+use crate::config::server::{self, AppSettings, Mode, SharedLists};
 use crate::release::layout::Home;
 use crate::release::lock::{self, Holder, LockError};
 use crate::report::events::Events;
@@ -32,6 +35,12 @@ pub(super) enum SessionError {
     /// No app at all.
     #[error("there is no app on this machine yet")]
     NoApps,
+    /// A server's app, and neither root nor its user.
+    #[error("`{0}` is the server's: only root and its own user work on it")]
+    NotOwner(AppName),
+    /// Its user is gone.
+    #[error("cannot become the system user `{0}`")]
+    NotBecome(AppName, #[source] std::io::Error),
     /// Several, and none was named.
     #[error("there are several apps: {}", list(.0))]
     Several(Vec<AppName>),
@@ -42,6 +51,8 @@ impl Hint for SessionError {
         match self {
             Self::NoSuchApp(_) => vec!["landfall app list".into()],
             Self::NoApps => vec!["landfall app create NAME".into()],
+            Self::NotOwner(name) => vec![format!("sudo landfall --app {name} COMMAND")],
+            Self::NotBecome(name, _) => vec![format!("is it there? id {name}")],
             Self::Several(names) => vec![format!(
                 "name one: --app {}, or LANDFALL_APP={}",
                 names[0], names[0]
@@ -50,10 +61,11 @@ impl Hint for SessionError {
     }
 
     fn kind(&self) -> Kind {
-        if matches!(self, Self::Several(_)) {
-            Kind::Usage
-        } else {
-            Kind::NotFound
+        match self {
+            Self::Several(_) => Kind::Usage,
+            Self::NotOwner(_) => Kind::Refused,
+            Self::NotBecome(..) => Kind::Failed,
+            Self::NoSuchApp(_) | Self::NoApps => Kind::NotFound,
         }
     }
 }
@@ -70,12 +82,14 @@ pub(super) struct Session {
 impl Session {
     /// The app the command line, `LANDFALL_APP` or the working directory names, or the only one.
     pub(super) fn open(host: &Host, globals: &Globals) -> Result<Self, Ended> {
-        Self::open_file(&find(host, globals)?)
+        let file = find(host, globals)?;
+        become_owner(host, &read_settings(&file)?)?;
+        Self::open_file(&file)
     }
 
     /// The app of a settings file.
     pub(super) fn open_file(file: &Path) -> Result<Self, Ended> {
-        let app = read_settings(file)?;
+        let app = whole_settings(file)?;
         let home = Home::new(app.home.clone(), app.name.clone());
         let env = read_env(&home)?;
         let redactor = Redactor::new(env.iter().map(|(name, value)| (name.as_str(), value)));
@@ -109,7 +123,7 @@ pub(super) struct Fresh {
 impl Session {
     /// Reads settings and environment again: they may have been changed while this run waited for the lock.
     pub(super) fn fresh(&self) -> Result<Fresh, Ended> {
-        let app = read_settings(&self.settings_file)?;
+        let app = whole_settings(&self.settings_file)?;
         let env = read_env(&self.home)?;
         self.events.hide(Redactor::new(
             env.iter().map(|(name, value)| (name.as_str(), value)),
@@ -141,12 +155,48 @@ impl Session {
     }
 }
 
+/// What a server's app has is its own user's: root that works on it becomes that user before it touches anything, and
+/// starts the same command again, so that nothing of root's surroundings stays (git reads `HOME`). Anybody else is sent
+/// away.
+fn become_owner(host: &Host, app: &AppSettings) -> Result<(), SessionError> {
+    let name = app.name.as_str();
+    if app.mode() != Mode::Server || user::name() == name {
+        return Ok(());
+    }
+    if !user::is_root() {
+        return Err(SessionError::NotOwner(app.name.clone()));
+    }
+    let fail = |source| SessionError::NotBecome(app.name.clone(), source);
+    user::become_user(name).map_err(fail)?;
+    let args = host.args().iter().skip(1);
+    let again = Cmd::new(host.exe())
+        .args(args.map(|arg| arg.to_string_lossy()))
+        .envs(host.own_variables())
+        .env("PATH", SYSTEM_PATH)
+        .env("HOME", app.home.to_string_lossy())
+        .env("USER", name);
+    Err(fail(again.to_std().stdin(Stdio::inherit()).exec()))
+}
+
 /// The app's environment; none where there is no file yet.
 pub(super) fn read_env(home: &Home) -> Result<EnvFile, Report> {
     match fs::read_if_exists(&home.env_file())? {
         Some(text) => Ok(EnvFile::parse(&text)?),
         None => Ok(EnvFile::default()),
     }
+}
+
+/// An app's settings with what its own home adds to them; to be read as its user.
+pub(super) fn whole_settings(file: &Path) -> Result<AppSettings, Report> {
+    let mut app = read_settings(file)?;
+    if app.mode() == Mode::Server {
+        let list = Home::new(app.home.clone(), app.name.clone()).shared_list();
+        let text = fs::read_if_exists(&list)?.unwrap_or_default();
+        let own = SharedLists::parse(&text, &list.display().to_string())?;
+        app.shared_files.extend(own.shared_files);
+        app.shared_dirs.extend(own.shared_dirs);
+    }
+    Ok(app)
 }
 
 /// Reads a server's settings file of an app.

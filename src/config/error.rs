@@ -297,6 +297,6 @@ mod tests {
         let error = document.at_key(&["b", "c"], "no");
         assert_eq!(error.to_string(), "f.toml:3: no");
         assert_eq!(error.place().unwrap().column, 3);
-        assert_eq!(document.at_key(&["x"], "no").to_string(), "no");
+        assert_eq!(document.at_key(&["x"], "no").to_string(), "f.toml: no");
     }
 }

@@ -167,6 +167,26 @@ impl AppSettings {
     }
 }
 
+/// What an app of the server shares besides what `landfall.toml` names: `shared.toml` in its home. Its settings are root's,
+/// and these two lists are nobody's business but its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SharedLists {
+    /// Files.
+    #[serde(default)]
+    pub shared_files: Vec<RepoPath>,
+    /// Folders.
+    #[serde(default)]
+    pub shared_dirs: Vec<RepoPath>,
+}
+
+impl SharedLists {
+    /// Reads the text; `file` is its name in messages.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        Document::new(file, text).parse()
+    }
+}
+
 /// Reads `NAME.toml`; `file` is its name in messages.
 pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
     let document = Document::new(file, text);

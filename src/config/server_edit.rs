@@ -6,7 +6,7 @@ use toml::Value;
 use toml::de::DeTable;
 
 use super::error::ConfigError;
-use super::server::{self, AppSettings};
+use super::server::{self, SharedLists};
 use crate::base::names::RepoPath;
 
 /// The lists that `landfall shared add` writes.
@@ -26,17 +26,38 @@ impl List {
         }
     }
 
-    fn of(self, settings: &AppSettings) -> &[RepoPath] {
+    fn of(self, lists: SharedLists) -> Vec<RepoPath> {
         match self {
-            Self::Files => &settings.shared_files,
-            Self::Dirs => &settings.shared_dirs,
+            Self::Files => lists.shared_files,
+            Self::Dirs => lists.shared_dirs,
         }
     }
 }
 
-/// The text with `path` in the list; `file` is its name in messages.
+/// The text of an app's settings with `path` in the list; `file` is its name in messages.
 pub fn add(text: &str, file: &str, list: List, path: &RepoPath) -> Result<String, ConfigError> {
-    let mut paths = list.of(&server::parse(text, file)?).to_vec();
+    add_to(text, file, list, path, |text, file| {
+        let settings = server::parse(text, file)?;
+        Ok(SharedLists {
+            shared_files: settings.shared_files,
+            shared_dirs: settings.shared_dirs,
+        })
+    })
+}
+
+/// As [`add`], for the list of a server's app in its own home, where its settings are root's.
+pub fn add_own(text: &str, file: &str, list: List, path: &RepoPath) -> Result<String, ConfigError> {
+    add_to(text, file, list, path, SharedLists::parse)
+}
+
+fn add_to(
+    text: &str,
+    file: &str,
+    list: List,
+    path: &RepoPath,
+    read: impl Fn(&str, &str) -> Result<SharedLists, ConfigError>,
+) -> Result<String, ConfigError> {
+    let mut paths = list.of(read(text, file)?);
     if paths.contains(path) {
         return Ok(text.to_owned());
     }
@@ -53,10 +74,12 @@ pub fn add(text: &str, file: &str, list: List, path: &RepoPath) -> Result<String
     });
     let changed = match place {
         Some(span) => format!("{}{value}{}", &text[..span.start], &text[span.end..]),
-        None => format!("{}\n{} = {value}\n", text.trim_end(), list.key()),
+        None => format!("{}\n{} = {value}\n", text.trim_end(), list.key())
+            .trim_start()
+            .to_owned(),
     };
     // The file is the app's life: what cannot be read again is not written.
-    if list.of(&server::parse(&changed, file)?) == paths {
+    if list.of(read(&changed, file)?) == paths {
         Ok(changed)
     } else {
         Err(

@@ -37,6 +37,11 @@ impl Home {
         self.root.join("env")
     }
 
+    /// The list of what a server's app shares besides what its settings name.
+    pub fn shared_list(&self) -> PathBuf {
+        self.root.join("shared.toml")
+    }
+
     /// What outlives releases.
     pub fn shared(&self) -> PathBuf {
         self.root.join("shared")
@@ -125,6 +130,11 @@ impl Home {
         self.run().join("next.conf")
     }
 
+    /// What a deploy asks of root's half of the site.
+    pub fn site_request(&self) -> PathBuf {
+        self.run().join("site.json")
+    }
+
     /// nginx's main configuration in user mode.
     pub fn nginx_conf(&self) -> PathBuf {
         self.run().join("nginx.conf")
@@ -207,6 +217,11 @@ impl ReleaseDir {
     /// The site's nginx configuration as this release needs it.
     pub fn site_conf(&self) -> PathBuf {
         self.root.join("nginx.conf")
+    }
+
+    /// What the release needs of the site, in the server's mode.
+    pub fn site_needs(&self) -> PathBuf {
+        self.root.join("site.json")
     }
 
     /// What is known of the release.

@@ -9,6 +9,7 @@
 use std::path::Path;
 
 use super::Context;
+use super::site::{self, SiteError};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
@@ -17,7 +18,6 @@ use crate::release::assets;
 use crate::release::layout::ReleaseDir;
 use crate::release::record::{Record, State};
 use crate::release::store::{self, StoreError};
-use crate::supervisor::fault::RpcError;
 
 /// The name of nginx among supervisor's programs, in user mode.
 pub const NGINX: &str = "nginx";
@@ -31,9 +31,9 @@ pub enum CommitError {
     /// A record.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// nginx could not be told.
-    #[error("nginx cannot be told to read its new configuration")]
-    Nginx(#[source] RpcError),
+    /// nginx does not serve the site.
+    #[error(transparent)]
+    Site(#[from] SiteError),
 }
 
 impl Hint for CommitError {
@@ -41,7 +41,14 @@ impl Hint for CommitError {
         match self {
             Self::Fs(error) => error.hints(),
             Self::Store(error) => error.hints(),
-            Self::Nginx(error) => error.hints(),
+            Self::Site(error) => error.hints(),
+        }
+    }
+
+    fn tool_output(&self) -> &[String] {
+        match self {
+            Self::Site(error) => error.tool_output(),
+            _ => &[],
         }
     }
 }
@@ -71,7 +78,7 @@ pub fn run(
         });
     }
     if site_changed {
-        reload_nginx(ctx)?;
+        site::apply(ctx, Some(release.id()))?;
     }
     let nginx = if site_changed { ", nginx reloaded" } else { "" };
     running.end(Outcome::done(format!("release {}{nginx}", release.id())));
@@ -110,7 +117,7 @@ pub fn back(
     }
     noted?;
     if site_changed {
-        reload_nginx(ctx)?;
+        site::apply(ctx, previous)?;
     }
     Ok(())
 }
@@ -120,18 +127,4 @@ fn point_at(ctx: &Context<'_>, id: ReleaseId) -> Result<(), FsError> {
         &Path::new("releases").join(id.to_string()),
         &ctx.home.current(),
     )
-}
-
-/// nginx reads its configuration again; one that does not run is started.
-pub fn reload_nginx(ctx: &Context<'_>) -> Result<(), CommitError> {
-    let supervisor = ctx.supervisor();
-    let runs = supervisor
-        .process(NGINX)
-        .map_err(CommitError::Nginx)?
-        .is_some_and(|process| !process.state.is_stopped());
-    if runs {
-        supervisor.signal(NGINX, "HUP").map_err(CommitError::Nginx)
-    } else {
-        supervisor.start(NGINX).map_err(CommitError::Nginx)
-    }
 }

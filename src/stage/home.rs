@@ -10,6 +10,7 @@ use super::Context;
 use super::commit::NGINX;
 use super::render::RenderError;
 use crate::base::{fs, user};
+use crate::config::server::Mode;
 use crate::supervisor::program::{Program, StopSignal, Supervisord};
 use crate::template::site::Main;
 use crate::template::{self, Template};
@@ -37,26 +38,35 @@ pub fn folders(ctx: &Context<'_>) -> Result<(), fs::FsError> {
     fs::create_folder_with_mode(&home.run(), 0o700)
 }
 
-/// Writes the configuration of supervisord and nginx. True if either changed.
+/// Writes the configuration of supervisord and, in user mode, nginx. True if either changed.
 pub fn write(ctx: &Context<'_>) -> Result<bool, RenderError> {
-    let supervisord = template::render(Template::Supervisord, &supervisord(ctx)?)?;
+    let programs = match ctx.app.mode() {
+        Mode::User(_) => vec![own_nginx(ctx)?],
+        Mode::Server => Vec::new(),
+    };
+    let supervisord = Supervisord {
+        app: ctx.home.app().clone(),
+        home: ctx.home.root().to_owned(),
+        user: user_to_become().filter(|_| ctx.app.mode() != Mode::Server),
+        programs,
+    };
+    let text = template::render(Template::Supervisord, &supervisord)?;
+    let changed = fs::write_if_changed(&ctx.home.supervisord_conf(), text.as_bytes(), fs::PUBLIC)?;
+    if ctx.app.mode() == Mode::Server {
+        return Ok(changed);
+    }
     let main = template::render(
         Template::NginxMain,
         &nginx_main(ctx, ctx.home.current().join("nginx.conf*")),
     )?;
-    let one = fs::write_if_changed(
-        &ctx.home.supervisord_conf(),
-        supervisord.as_bytes(),
-        fs::PUBLIC,
-    )?;
     let other = fs::write_if_changed(&ctx.home.nginx_conf(), main.as_bytes(), fs::PUBLIC)?;
-    Ok(one || other)
+    Ok(changed || other)
 }
 
-fn supervisord(ctx: &Context<'_>) -> Result<Supervisord, RenderError> {
+fn own_nginx(ctx: &Context<'_>) -> Result<Program, RenderError> {
     let nginx = nginx::find()?;
     let command = nginx::run(&nginx, &ctx.home.nginx_conf()).argv();
-    let program = Program {
+    Ok(Program {
         name: NGINX.into(),
         command,
         autostart: true,
@@ -65,12 +75,6 @@ fn supervisord(ctx: &Context<'_>) -> Result<Supervisord, RenderError> {
         stop_signal: StopSignal::Quit,
         stop_wait: NGINX_DRAIN,
         log: ctx.home.process_log(NGINX),
-    };
-    Ok(Supervisord {
-        app: ctx.home.app().clone(),
-        home: ctx.home.root().to_owned(),
-        user: user_to_become(),
-        programs: vec![program],
     })
 }
 

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::plan::Plan;
-use super::{Context, ReleaseFacts, home};
+use super::site::{self, SiteError};
+use super::{Context, ReleaseFacts};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::{ProcessName, UrlPath};
@@ -17,11 +18,11 @@ use crate::release::layout::{Home, ReleaseDir};
 use crate::release::process::{Process, Processes, WEB};
 use crate::release::store::StoreError;
 use crate::supervisor::program::{Program, ReleasePrograms, StopSignal};
-use crate::template::site::{self, Pages, Site};
+use crate::template::site::{Needs, Pages};
 use crate::template::uwsgi::{Uwsgi, listen_queue};
 use crate::template::{self, Template, TemplateError};
 use crate::tool::django::Introspection;
-use crate::tool::nginx::{self, NginxError};
+use crate::tool::nginx::NginxError;
 
 /// How long uWSGI may take to finish its requests once told to stop.
 const WEB_DRAIN: Duration = Duration::from_secs(65);
@@ -33,7 +34,10 @@ pub enum RenderError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     /// nginx does not take the site.
-    #[error("nginx does not take the new configuration")]
+    #[error(transparent)]
+    Site(#[from] SiteError),
+    /// nginx is missing.
+    #[error(transparent)]
     Nginx(#[from] NginxError),
     /// A URL prefix of the app cannot stand in nginx's configuration.
     #[error("`{0}` cannot be a URL prefix of nginx")]
@@ -50,6 +54,7 @@ impl Hint for RenderError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Template(error) => error.hints(),
+            Self::Site(error) => error.hints(),
             Self::Nginx(error) => error.hints(),
             Self::Path(_) => {
                 vec!["in landfall.toml: [backend] paths = [\"/api\", \"/admin\"]".into()]
@@ -60,10 +65,10 @@ impl Hint for RenderError {
     }
 
     fn tool_output(&self) -> &[String] {
-        if let Self::Nginx(error) = self {
-            error.tool_output()
-        } else {
-            &[]
+        match self {
+            Self::Site(error) => error.tool_output(),
+            Self::Nginx(error) => error.tool_output(),
+            _ => &[],
         }
     }
 
@@ -244,55 +249,22 @@ fn uwsgi_of(ctx: &Context<'_>, backend: &Backend, release: &ReleaseDir) -> Uwsgi
     }
 }
 
-/// Writes the site's nginx configuration into the release. True if it differs from the live release's; then nginx has
-/// tested it.
+/// Writes what the release needs of the site. True if it differs from the live release's; then nginx has tested it.
 pub fn site(
     ctx: &Context<'_>,
     plan: &Plan,
     release: &ReleaseDir,
     django: Option<&Introspection>,
 ) -> Result<bool, RenderError> {
-    let site = site_of(ctx, plan, release, django)?;
-    let text = template::render(Template::NginxSite, &site)?;
-    fs::write(&release.site_conf(), text.as_bytes(), fs::PUBLIC)?;
-    let changed = site_changed(ctx, release)?;
+    site::write(ctx, release, needs_of(plan, django)?)?;
+    let changed = site::changed(ctx, release)?;
     if changed {
-        test_site(ctx, release)?;
+        site::test(ctx, release)?;
     }
     Ok(changed)
 }
 
-/// True if nginx must read its configuration again when `release` becomes live.
-pub fn site_changed(ctx: &Context<'_>, release: &ReleaseDir) -> Result<bool, FsError> {
-    let live = fs::read_if_exists(&ctx.home.current().join("nginx.conf"))?;
-    Ok(live.as_deref().map(without_header)
-        != Some(without_header(&fs::read(&release.site_conf())?)))
-}
-
-/// The first comment names the release; it is no difference.
-fn without_header(text: &str) -> &str {
-    text.trim_start_matches(|c| c != '\n')
-}
-
-/// nginx tests the whole configuration as it would be with `release` live.
-pub fn test_site(ctx: &Context<'_>, release: &ReleaseDir) -> Result<(), RenderError> {
-    let trial = template::render(
-        Template::NginxMain,
-        &home::nginx_main(ctx, release.site_conf()),
-    )?;
-    let path = ctx.home.run().join("nginx-trial.conf");
-    fs::write(&path, trial.as_bytes(), fs::PUBLIC)?;
-    let result = nginx::find().and_then(|program| nginx::check(&program, &path));
-    fs::remove_file(&path)?;
-    Ok(result?)
-}
-
-fn site_of(
-    ctx: &Context<'_>,
-    plan: &Plan,
-    release: &ReleaseDir,
-    django: Option<&Introspection>,
-) -> Result<Site, RenderError> {
+fn needs_of(plan: &Plan, django: Option<&Introspection>) -> Result<Needs, RenderError> {
     let frontend = plan.settings.frontend.as_ref().map(|frontend| {
         if frontend.build.is_some() {
             Pages::Spa
@@ -303,7 +275,7 @@ fn site_of(
     let url = |url: Option<&String>| url.and_then(|url| local_url(url));
     let backend = match &plan.settings.backend {
         None => None,
-        Some(backend) => Some(site::Backend {
+        Some(backend) => Some(template::site::Backend {
             paths: backend_paths(plan, backend, django)?,
             static_url: url(django.and_then(|django| django.static_url.as_ref())),
             // Where Django has a view of its own for uploads, it decides who sees them.
@@ -313,17 +285,7 @@ fn site_of(
             }),
         }),
     };
-    Ok(Site {
-        app: ctx.home.app().clone(),
-        release: release.id(),
-        home: ctx.home.root().to_owned(),
-        listen: ctx.app.listen.unwrap_or(super::verify::HTTPS),
-        server_names: ctx.app.domains.clone(),
-        frontend,
-        backend,
-        max_upload_mb: ctx.app.max_upload_mb,
-        https: false,
-    })
+    Ok(Needs { frontend, backend })
 }
 
 /// The URL prefixes that go to Django: those written down, else those Django says it answers; the health path always.

@@ -11,17 +11,17 @@ use super::health::is_good;
 use crate::base::fs;
 use crate::base::hint::Hint;
 use crate::base::words::count;
+use crate::config::server::{Layout, Mode};
 use crate::event::{Outcome, Stage};
 use crate::release::layout::ReleaseDir;
 use crate::release::record::Checks;
 use crate::tool::http::{self, HttpError, Response};
+use crate::tool::https;
 
 /// How long one request may take.
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long the site may take to show the new release: nginx reads a changed configuration in the background.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Where the server's nginx listens.
-pub const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 const RETRY: Duration = Duration::from_millis(50);
 /// Assets of the index page that are asked for.
 const MOST_ASSETS: usize = 40;
@@ -72,25 +72,23 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
 
 /// One visit; gives the number of requests.
 fn visit(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<usize, VerifyError> {
-    let visitor = Visitor {
-        address: reachable(ctx.app.listen.unwrap_or(HTTPS)),
-        host: checks.host.clone(),
-    };
+    let site = Visitor::of_site(ctx, checks);
     let mut asked = 0;
     if checks.frontend {
-        let page = visitor.get("/", true)?;
+        let page = site.get("/", true)?;
         let index = fs::read_bytes(&release.public().join("index.html")).unwrap_or_default();
         if !index.is_empty() && page.body != index {
             return Err(VerifyError::OtherPage("/".into()));
         }
         asked += 1;
         for asset in assets_of(&page.text()).into_iter().take(MOST_ASSETS) {
-            visitor.get(&asset, true)?;
+            site.get(&asset, true)?;
             asked += 1;
         }
     }
     if checks.backend {
-        visitor.get(checks.health_path.as_str(), checks.health_named)?;
+        let api = Visitor::of_backend(ctx, checks);
+        api.get(checks.health_path.as_str(), checks.health_named)?;
         asked += 1;
     }
     Ok(asked)
@@ -99,12 +97,42 @@ fn visit(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<usi
 struct Visitor {
     address: SocketAddr,
     host: String,
+    is_https: bool,
 }
 
 impl Visitor {
+    fn of_site(ctx: &Context<'_>, checks: &Checks) -> Self {
+        let host = checks.host.clone();
+        match ctx.app.mode() {
+            Mode::User(listen) => Self {
+                address: reachable(listen),
+                host,
+                is_https: false,
+            },
+            Mode::Server => Self {
+                address: here(443),
+                host,
+                is_https: true,
+            },
+        }
+    }
+
+    fn of_backend(ctx: &Context<'_>, checks: &Checks) -> Self {
+        let site = Self::of_site(ctx, checks);
+        if site.is_https && ctx.app.layout == Layout::Split && checks.frontend {
+            let address = here(ctx.app.backend_port);
+            return Self { address, ..site };
+        }
+        site
+    }
+
     fn get(&self, path: &str, must_exist: bool) -> Result<Response, VerifyError> {
-        let response =
-            http::get(self.address, &self.host, path, REQUEST).map_err(VerifyError::Silent)?;
+        let asked = if self.is_https {
+            https::get(self.address, &self.host, path, REQUEST).map(|answer| answer.response)
+        } else {
+            http::get(self.address, &self.host, path, REQUEST)
+        };
+        let response = asked.map_err(VerifyError::Silent)?;
         if is_good(response.status, must_exist) {
             Ok(response)
         } else {
@@ -114,6 +142,11 @@ impl Visitor {
             })
         }
     }
+}
+
+/// The server's nginx, asked from the machine itself.
+fn here(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 /// Where to connect for an address nginx listens on: "everywhere" is here too.

@@ -11,7 +11,7 @@ use super::rpc::{Added, State, Supervisor};
 use crate::base::names::ReleaseId;
 use crate::base::{fs, user};
 use crate::release::layout::{Home, ReleaseDir};
-use crate::template::site::{Backend, Main, Site};
+use crate::template::site::{Backend, Main, Needs, Site};
 use crate::template::uwsgi::Uwsgi;
 use crate::template::uwsgi_tests::environment;
 use crate::template::{Template, render};
@@ -125,12 +125,14 @@ impl Stage {
             home: self.home.root().to_owned(),
             listen: self.address,
             server_names: Vec::new(),
-            frontend: None,
-            backend: Some(Backend {
-                paths: Vec::new(),
-                static_url: None,
-                media_url: None,
-            }),
+            needs: Needs {
+                frontend: None,
+                backend: Some(Backend {
+                    paths: Vec::new(),
+                    static_url: None,
+                    media_url: None,
+                }),
+            },
             max_upload_mb: 1,
             https: false,
         }

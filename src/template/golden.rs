@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::site::{Backend, Main, Pages, Site};
+use super::server_site::{Abilities, ServerSite};
+use super::site::{Backend, Main, Needs, Pages, Site};
 use super::uwsgi::Uwsgi;
 use super::{Template, TemplateError, render, without_header};
 use crate::base::fs;
 use crate::base::hint::chain;
 use crate::base::names::ReleaseId;
+use crate::config::server::Layout;
 use crate::supervisor::program::{Program, ReleasePrograms, StopSignal, Supervisord};
 
 const HOME: &str = "/srv/landfall/notes";
@@ -39,14 +41,16 @@ pub(super) fn full_site(home: &Path) -> Site {
             "notes.example.org".parse().unwrap(),
             "www.notes.example.org".parse().unwrap(),
         ],
-        frontend: Some(Pages::Spa),
-        backend: Some(Backend {
-            paths: ["/api/", "/admin/", "/api", "/healthz", "/static/"]
-                .map(|path| path.parse().unwrap())
-                .to_vec(),
-            static_url: Some("/static/".parse().unwrap()),
-            media_url: Some("/media/".parse().unwrap()),
-        }),
+        needs: Needs {
+            frontend: Some(Pages::Spa),
+            backend: Some(Backend {
+                paths: ["/api/", "/admin/", "/api", "/healthz", "/static/"]
+                    .map(|path| path.parse().unwrap())
+                    .to_vec(),
+                static_url: Some("/static/".parse().unwrap()),
+                media_url: Some("/media/".parse().unwrap()),
+            }),
+        },
         max_upload_mb: 25,
         https: false,
     }
@@ -107,7 +111,10 @@ fn golden_nginx() {
         &render(Template::NginxSite, &site).unwrap(),
     );
     let django = Site {
-        frontend: None,
+        needs: Needs {
+            frontend: None,
+            ..site.needs.clone()
+        },
         server_names: Vec::new(),
         https: true,
         ..site.clone()
@@ -117,14 +124,57 @@ fn golden_nginx() {
         &render(Template::NginxSite, &django).unwrap(),
     );
     let files = Site {
-        frontend: Some(Pages::Files),
-        backend: None,
+        needs: Needs {
+            frontend: Some(Pages::Files),
+            backend: None,
+        },
         ..site
     };
     check(
         "site-files.conf",
         &render(Template::NginxSite, &files).unwrap(),
     );
+}
+
+/// The same app in the server's nginx.
+pub(super) fn server_site(layout: Layout) -> ServerSite {
+    ServerSite {
+        app: "notes".parse().unwrap(),
+        home: HOME.into(),
+        domains: vec!["notes.example.org".parse().unwrap()],
+        redirect_domains: vec!["www.notes.example.org".parse().unwrap()],
+        layout,
+        backend_port: 8443,
+        needs: full_site(Path::new(HOME)).needs,
+        max_upload_mb: 25,
+        hsts_seconds: 63_072_000,
+        certificate: "/etc/ssl/landfall/notes/current/fullchain.pem".into(),
+        certificate_key: "/etc/ssl/landfall/notes/current/privkey.pem".into(),
+        logs: "/var/log/landfall/notes".into(),
+        challenges: "/var/lib/landfall-challenges".into(),
+        nginx: Abilities {
+            ipv6: true,
+            http2_directive: layout == Layout::Split,
+            gzip_static: true,
+            brotli_static: layout == Layout::Split,
+            no_tickets: layout == Layout::OneOrigin,
+            curves: "X25519:prime256v1:secp384r1".into(),
+        },
+        state: "0123456789abcdef".into(),
+    }
+}
+
+#[test]
+fn golden_server_site() {
+    for (layout, name) in [
+        (Layout::OneOrigin, "server-site-one-origin.conf"),
+        (Layout::Split, "server-site-split.conf"),
+    ] {
+        check(
+            name,
+            &render(Template::NginxServerSite, &server_site(layout)).unwrap(),
+        );
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::golden::{full_site, main_conf};
-use super::site::{Main, Site};
+use super::site::{Main, Needs, Site};
 use super::{Template, render};
 use crate::base::{fs, user};
 use crate::tool::http::{Response, get};
@@ -291,7 +291,10 @@ fn answer(listener: &UnixListener, n: usize, stop: &AtomicBool) {
 #[test]
 fn django_is_told_the_truth_whatever_the_client_claims() {
     let server = Server::start(|site| Site {
-        frontend: None,
+        needs: Needs {
+            frontend: None,
+            ..site.needs.clone()
+        },
         ..site
     });
     let listener = UnixListener::bind(server.path("releases/1/web.sock")).unwrap();

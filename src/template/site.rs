@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::base::names::{AppName, Domain, ReleaseId, UrlPath};
 
@@ -27,7 +27,7 @@ pub struct Main {
     pub workers: usize,
 }
 
-/// One release's server block.
+/// One release's server block in user mode.
 ///
 /// Every file is looked up through `current` at each request, so renaming that link is all that a switch takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,19 +44,28 @@ pub struct Site {
     pub listen: SocketAddr,
     /// The host names it answers to; with none, it answers to all.
     pub server_names: Vec<Domain>,
-    /// The built frontend, if there is one.
-    pub frontend: Option<Pages>,
-    /// Django, if there is one.
-    pub backend: Option<Backend>,
+    /// What it serves.
+    pub needs: Needs,
     /// The largest request body, in MiB.
     pub max_upload_mb: u32,
-    /// The site is reached over https: here, or at a proxy in front. Decides what Django is told; a client's own
+    /// The site is reached over https, at a proxy in front. Decides what Django is told; a client's own
     /// `X-Forwarded-Proto` never does.
     pub https: bool,
 }
 
+/// What a release needs of the site: all that nginx's configuration takes from an app.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needs {
+    /// The built frontend, if there is one.
+    pub frontend: Option<Pages>,
+    /// Django, if there is one.
+    pub backend: Option<Backend>,
+}
+
 /// How a path without a file of its own is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pages {
     /// A single-page app: with `index.html`, whose router knows the path.
     Spa,
@@ -65,7 +74,8 @@ pub enum Pages {
 }
 
 /// Django behind the site.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Backend {
     /// URL prefixes that go to Django. `/api/` and `/api` both mean `/api` and all below it. Without a frontend everything
     /// goes to Django, whatever is here.
@@ -79,12 +89,23 @@ pub struct Backend {
 /// The values as the template names them.
 #[derive(Serialize)]
 struct Fields<'a> {
-    app: &'a AppName,
-    /// The app's name as part of a variable's name; two apps of one nginx must not share one.
-    slug: String,
     release: ReleaseId,
     listen: SocketAddr,
     server_names: &'a [Domain],
+    #[serde(flatten)]
+    origin: Origin<'a>,
+}
+
+/// What one server block serves, as the parts of the templates name it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one question that a template asks"
+)]
+#[derive(Serialize)]
+pub(super) struct Origin<'a> {
+    app: &'a AppName,
+    /// The app's name as part of a variable's name; two apps of one nginx must not share one.
+    slug: String,
     public: Option<PathBuf>,
     spa: bool,
     kept: PathBuf,
@@ -96,10 +117,15 @@ struct Fields<'a> {
     max_upload_mb: u32,
     scheme: &'static str,
     https: bool,
+    /// Below this folder links are followed to what the same user owns; where it is empty, nowhere but among uploads.
+    pub(super) linked_from: PathBuf,
+    pub(super) hsts: u32,
+    pub(super) gzip_static: bool,
+    pub(super) brotli_static: bool,
 }
 
 #[derive(Serialize)]
-struct Folder<'a> {
+pub(super) struct Folder<'a> {
     /// The URL path, without its last `/`.
     url: &'a str,
     /// The folder, without a last `/`.
@@ -114,8 +140,32 @@ impl Serialize for Site {
 
 impl Site {
     fn fields(&self) -> Fields<'_> {
-        let current = self.home.join("current");
-        let backend = self.backend.as_ref();
+        Fields {
+            release: self.release,
+            listen: self.listen,
+            server_names: &self.server_names,
+            origin: Origin::new(
+                &self.app,
+                &self.home,
+                self.needs.frontend,
+                self.needs.backend.as_ref(),
+                self.max_upload_mb,
+                self.https,
+            ),
+        }
+    }
+}
+
+impl<'a> Origin<'a> {
+    pub(super) fn new(
+        app: &'a AppName,
+        home: &Path,
+        frontend: Option<Pages>,
+        backend: Option<&'a Backend>,
+        max_upload_mb: u32,
+        https: bool,
+    ) -> Self {
+        let current = home.join("current");
         let static_files =
             backend.and_then(|backend| folder(backend.static_url.as_ref(), &current, "static"));
         let media = backend
@@ -126,7 +176,7 @@ impl Site {
                     .is_none_or(|files| files.url != media.url)
             });
         let files = [&static_files, &media].map(|each| each.as_ref().map(|folder| folder.url));
-        let everything = backend.is_some() && self.frontend.is_none();
+        let everything = backend.is_some() && frontend.is_none();
         let paths = match backend {
             Some(backend) if !everything => backend
                 .paths
@@ -136,23 +186,24 @@ impl Site {
                 .collect(),
             _ => BTreeSet::new(),
         };
-        Fields {
-            app: &self.app,
-            slug: self.app.as_str().replace('-', "_"),
-            release: self.release,
-            listen: self.listen,
-            server_names: &self.server_names,
-            public: self.frontend.map(|_| current.join("public")),
-            spa: self.frontend == Some(Pages::Spa),
-            kept: self.home.join("assets"),
+        Self {
+            app,
+            slug: app.as_str().replace('-', "_"),
+            public: frontend.map(|_| current.join("public")),
+            spa: frontend == Some(Pages::Spa),
+            kept: home.join("assets"),
             backend: backend.map(|_| current.join("web.sock")),
             everything,
             paths,
             static_files,
             media,
-            max_upload_mb: self.max_upload_mb,
-            scheme: if self.https { "https" } else { "http" },
-            https: self.https,
+            max_upload_mb,
+            scheme: if https { "https" } else { "http" },
+            https,
+            linked_from: PathBuf::new(),
+            hsts: 0,
+            gzip_static: false,
+            brotli_static: false,
         }
     }
 }

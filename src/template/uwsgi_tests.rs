@@ -151,7 +151,7 @@ fn it_answers_as_behind_nginx_in_the_folder_it_was_started_in() {
         ask(false).text(),
         format!("{} 'http' {rest} 'http'", folder.display())
     );
-    assert_eq!(fs::mode(&running.socket).unwrap(), 0o660);
+    assert_eq!(fs::mode(&running.socket).unwrap(), 0o666);
     assert_eq!(
         get(&running.socket, "x", "/", false, WAIT).unwrap().status,
         200

@@ -3,7 +3,9 @@
 pub mod django;
 pub mod git;
 pub mod http;
+pub mod https;
 pub mod nginx;
+pub mod nginx_version;
 pub mod node;
 pub mod program;
 pub mod python;

@@ -8,7 +8,7 @@ use super::server::{Server, free_port, gives, says};
 fn an_app_is_made_once_shown_and_removed() {
     let server = Server::with_app();
     assert_eq!(
-        server.run(&["app", "create", "notes"]),
+        server.run(&["app", "create", "notes", "--user-mode"]),
         says(
             5,
             "error: there is an app `notes` already\nhint: see it: landfall app show notes\nhint: take it away: landfall app remove notes\n"
@@ -68,7 +68,7 @@ fn an_app_is_made_once_shown_and_removed() {
 fn an_app_that_cannot_be_made_leaves_nothing() {
     let server = Server::with_app();
     let create = |more: &[&str]| {
-        let made = server.run(&[&["app", "create", "two"], more].concat());
+        let made = server.run(&[&["app", "create", "two", "--user-mode"], more].concat());
         assert!(!server.path("config/apps/two.toml").exists());
         (made.code, made.err)
     };

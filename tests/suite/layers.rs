@@ -10,17 +10,26 @@ const FLOORS: [&[&str]; 8] = [
     &["main", "lib"],
     &["cli"],
     &[
-        "adopt", "deploy", "rollback", "recover", "undo", "prune", "handover",
+        "adopt",
+        "deploy",
+        "rollback",
+        "recover",
+        "undo",
+        "prune",
+        "handover",
+        "site",
+        "provision",
     ],
     &["stage"],
-    &["report", "release", "supervisor", "template"],
+    &["report", "release", "supervisor", "template", "tls"],
     &["event", "config", "keys"],
     &["git", "tool"],
     &["base"],
 ];
 
 /// Imports within a floor, each with its reason.
-const NEIGHBOURS: [(&str, &str, &str); 7] = [
+const NEIGHBOURS: [(&str, &str, &str); 8] = [
+    ("provision", "site", "an app has a site from the start"),
     ("deploy", "prune", "a deploy ends with pruning"),
     (
         "deploy",

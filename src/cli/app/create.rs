@@ -3,8 +3,7 @@
 //! takes: a name · gives: what to type next · touches: the home, the settings file · undone by: `landfall app remove`; what
 //! fails in the middle is taken away
 
-use std::io::Read;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,43 +14,101 @@ use crate::base::names::{AppName, BranchName, Domain, ReleaseId};
 use crate::base::secret::Secret;
 use crate::base::words::count;
 use crate::base::{socket, user};
+use crate::cli::app::on_server;
 use crate::cli::session::{self, Session};
 use crate::cli::{Ended, Globals, output};
-use crate::config::env_file::EnvFile;
-use crate::config::server::{self, AppSettings};
-use crate::git::Repo;
+use crate::config::server::{self, AppSettings, Layout};
+use crate::provision;
 use crate::recover;
 use crate::release::layout::Home;
-use crate::stage::home;
 use crate::tool::supervisord;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Makes the app's home with a bare repository whose hooks deploy, an environment with a SECRET_KEY of its own, and a \
-supervisord with nginx under it, which is started. What fails in the middle is taken away again.
+As root, on a server that `landfall server setup` has prepared: a system user, its home in /srv/landfall with a bare repository \
+whose hooks deploy, a hardened service, a database and a Redis of its own, and a site in the server's nginx.
+
+As anybody else, or with --user-mode: everything runs as the present user, with an nginx of its own on an unprivileged port.
+
+What fails in the middle is taken away again.
 
 Examples:
-  landfall app create notes
-  landfall app create notes-staging --branch staging --listen 127.0.0.1:8001
-  landfall app create notes --home /srv/notes --domain notes.example.org --listen 0.0.0.0:8080")]
+  landfall app create fussat --domain fussat-audiens.org --redirect www.fussat-audiens.org
+  landfall app create notes --domain notes.example.org --layout split --without redis
+  landfall app create notes-staging --user-mode --branch staging --listen 127.0.0.1:8001")]
 pub(in crate::cli) struct Args {
     /// The app's name: lower-case letters, digits and `-`.
-    name: AppName,
-    /// Where its home lies [default: ~/landfall/NAME].
-    #[arg(long, value_name = "DIR")]
-    home: Option<PathBuf>,
+    pub(super) name: AppName,
     /// The branch that deploys.
     #[arg(long, default_value = "master", value_name = "BRANCH")]
-    branch: BranchName,
+    pub(super) branch: BranchName,
     /// A host name the site answers to; can be given several times, the first is the one its URL is made of.
     #[arg(long = "domain", value_name = "DOMAIN")]
-    domains: Vec<Domain>,
-    /// Where nginx listens.
-    #[arg(long, default_value = "127.0.0.1:8000", value_name = "ADDR:PORT")]
-    listen: SocketAddr,
-    /// Everything runs as the present user, on an unprivileged port (the only mode of this version).
+    pub(super) domains: Vec<Domain>,
+    /// A host name that leads to the first domain; can be given several times.
+    #[arg(long = "redirect", value_name = "DOMAIN", conflicts_with = "user_mode")]
+    pub(super) redirect_domains: Vec<Domain>,
+    /// Frontend and backend both on 443, or the backend on a port of its own.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "one-origin",
+        conflicts_with = "user_mode"
+    )]
+    layout: LayoutName,
+    /// What the app does not get, though the server has it.
+    #[arg(long, value_enum, value_name = "SERVICE", conflicts_with = "user_mode")]
+    without: Vec<Service>,
+    /// Everything runs as the present user, on an unprivileged port; the only way without root.
     #[arg(long)]
     user_mode: bool,
+    /// User mode: where its home lies [default: ~/landfall/NAME].
+    #[arg(long, value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// User mode: where nginx listens [default: 127.0.0.1:8000].
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+/// How frontend and backend share the site's origins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LayoutName {
+    OneOrigin,
+    Split,
+}
+
+/// A service of the server that an app can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Service {
+    Database,
+    Redis,
+}
+
+impl Args {
+    pub(super) fn layout(&self) -> Layout {
+        match self.layout {
+            LayoutName::OneOrigin => Layout::OneOrigin,
+            LayoutName::Split => Layout::Split,
+        }
+    }
+
+    pub(super) fn leaves_out_database(&self) -> bool {
+        self.without.contains(&Service::Database)
+    }
+
+    pub(super) fn leaves_out_redis(&self) -> bool {
+        self.without.contains(&Service::Redis)
+    }
+
+    /// An address or a home of one's own means user mode; root without either means the server.
+    fn is_user_mode(&self) -> bool {
+        self.user_mode || self.listen.is_some() || self.home.is_some() || !user::is_root()
+    }
+
+    fn listen(&self) -> SocketAddr {
+        self.listen
+            .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000))
+    }
 }
 
 /// An app that cannot be made.
@@ -80,8 +137,6 @@ enum CreateError {
     LongHome { home: PathBuf, over: usize },
     #[error("port 0 is no port to listen on")]
     PortZero,
-    #[error("cannot read random bytes")]
-    Random(#[source] std::io::Error),
 }
 
 impl Hint for CreateError {
@@ -96,7 +151,6 @@ impl Hint for CreateError {
                 None => vec!["choose another: --listen ADDR:PORT".into()],
             },
             Self::PortZero => vec!["choose one: --listen 127.0.0.1:8000".into()],
-            Self::Random(_) => Vec::new(),
             Self::HomeTaken(_) | Self::OddHome(_) | Self::LongHome { .. } => {
                 vec!["choose another: --home DIR".into()]
             }
@@ -106,7 +160,6 @@ impl Hint for CreateError {
     fn kind(&self) -> Kind {
         match self {
             Self::Exists(_) => Kind::Refused,
-            Self::Random(_) => Kind::Failed,
             _ => Kind::Usage,
         }
     }
@@ -116,7 +169,10 @@ impl Hint for CreateError {
 const STOP: Duration = Duration::from_secs(20);
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
-    let settings = make_app(host, args)?;
+    if !args.is_user_mode() {
+        return on_server::create(host, globals, args);
+    }
+    let settings = make_own(host, args)?;
     if globals.json {
         output::json(&settings);
     } else {
@@ -125,12 +181,20 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     Ok(())
 }
 
+/// Makes the app, the server's or one's own, and says nothing of what is next; what fails in the middle is taken away again.
+pub(super) fn make_app(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
+    if args.is_user_mode() {
+        make_own(host, args)
+    } else {
+        Ok(on_server::make(host, args)?.0)
+    }
+}
+
 fn settings_file(host: &Host, args: &Args) -> PathBuf {
     session::user_folder(host).join(format!("{}.toml", args.name))
 }
 
-/// Makes the app; what fails in the middle is taken away again.
-pub(super) fn make_app(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
+fn make_own(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
     let settings_file = settings_file(host, args);
     let settings = check(host, args, &settings_file)?;
     let made = make(host, &settings, &settings_file);
@@ -170,10 +234,10 @@ fn check(host: &Host, args: &Args, settings_file: &Path) -> Result<AppSettings, 
     if !fs::list(&root)?.is_empty() {
         return Err(CreateError::HomeTaken(root).into());
     }
-    check_listen(host, args.listen)?;
+    check_listen(host, args.listen())?;
     let mut settings = AppSettings::new(args.name.clone(), root, args.branch.clone());
     settings.domains.clone_from(&args.domains);
-    settings.listen = Some(args.listen);
+    settings.listen = Some(args.listen());
     Ok(settings)
 }
 
@@ -228,19 +292,13 @@ fn check_listen(host: &Host, address: SocketAddr) -> Result<(), Ended> {
 }
 
 fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(), Ended> {
-    let app_home = Home::new(settings.home.clone(), settings.name.clone());
     // In user mode nginx and everything else runs as this user; nobody else has business in here.
     fs::create_folder_with_mode(&settings.home, 0o700)?;
-    let repository = Repo::init_bare(&app_home.repository(), &settings.branch)?;
-    drop(repository);
+    let key = Secret::random(64)?;
+    provision::furnish(host, settings, settings_file, vec![("SECRET_KEY", key)])?;
     if let Some(folder) = settings_file.parent() {
         fs::create_folder(folder)?;
     }
-    fs::write(
-        &app_home.env_file(),
-        first_environment()?.serialise().as_bytes(),
-        fs::PRIVATE,
-    )?;
     fs::write(
         settings_file,
         server::render(settings).as_bytes(),
@@ -248,29 +306,8 @@ fn make(host: &Host, settings: &AppSettings, settings_file: &Path) -> Result<(),
     )?;
     let session = Session::open_file(settings_file)?;
     let ctx = session.context(host);
-    home::folders(&ctx)?;
-    home::write(&ctx)?;
-    super::hooks::install(&app_home, host.exe(), settings_file)?;
     recover::start_supervisord(&ctx)?;
     Ok(())
-}
-
-/// 64 letters, so that each value of a random byte is as likely as any other.
-const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
-
-/// A `SECRET_KEY`, made once; Django asks for 50 characters or more.
-fn first_environment() -> Result<EnvFile, Ended> {
-    let mut bytes = [0_u8; 64];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut random| random.read_exact(&mut bytes))
-        .map_err(CreateError::Random)?;
-    let key: String = bytes
-        .iter()
-        .map(|byte| char::from(LETTERS[usize::from(byte % 64)]))
-        .collect();
-    let mut env = EnvFile::default();
-    env.set("SECRET_KEY".parse()?, Secret::new(key))?;
-    Ok(env)
 }
 
 fn next_steps(settings: &AppSettings, settings_file: &Path) {

@@ -1,14 +1,21 @@
 //! `landfall app list`
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::base::host::Host;
+use crate::base::command::{Cmd, output as run_and_read};
+use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::names::{AppName, BranchName, ObjectId, ReleaseId};
-use crate::cli::session::{self, Session};
+use crate::cli::session;
 use crate::cli::{Ended, Globals, output};
+use crate::config::server::{AppSettings, Mode};
+use crate::release::layout::Home;
 use crate::release::store;
+
+/// How long an app may take to say what is live.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -32,7 +39,7 @@ struct Row {
 pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), Ended> {
     let mut rows = Vec::new();
     for (name, file) in session::all_apps(host)? {
-        match row(name, &file) {
+        match row(host, name, &file) {
             Ok(row) => rows.push(row),
             Err(Ended::Error(error)) => {
                 output::say(format!("warning: {} is left out: {error}", file.display()));
@@ -51,17 +58,47 @@ pub(super) fn run(host: &Host, globals: &Globals, _args: &Args) -> Result<(), En
     Ok(())
 }
 
-fn row(name: AppName, file: &std::path::Path) -> Result<Row, Ended> {
-    let session = Session::open_file(file)?;
-    let live = store::live_record(&session.home)?;
+fn row(host: &Host, name: AppName, file: &std::path::Path) -> Result<Row, Ended> {
+    let app = session::read_settings(file)?;
+    let (release, commit) = if app.mode() == Mode::Server {
+        asked(host, &app).unwrap_or_default()
+    } else {
+        let home = Home::new(app.home.clone(), app.name.clone());
+        let live = store::live_record(&home)?;
+        (
+            live.as_ref().map(|live| live.release),
+            live.map(|live| live.commit),
+        )
+    };
     Ok(Row {
         name,
-        release: live.as_ref().map(|live| live.release),
-        commit: live.map(|live| live.commit),
-        url: session.app.url(),
-        branch: session.app.branch,
-        home: session.app.home,
+        release,
+        commit,
+        url: app.url(),
+        branch: app.branch,
+        home: app.home,
     })
+}
+
+/// What a server's app says of itself: a command that becomes its user looks, for root follows nothing in its home.
+fn asked(host: &Host, app: &AppSettings) -> Option<(Option<ReleaseId>, Option<ObjectId>)> {
+    let status = Cmd::new(host.exe())
+        .args(["--app", app.name.as_str(), "--json", "releases"])
+        .env("PATH", SYSTEM_PATH)
+        .timeout(PATIENCE);
+    let releases: Vec<Listed> = serde_json::from_str(&run_and_read(&status).ok()?).ok()?;
+    let live = releases
+        .into_iter()
+        .find(|release| release.state == "live")?;
+    Some((Some(live.release), Some(live.commit)))
+}
+
+/// What of `landfall releases --json` is shown.
+#[derive(Deserialize)]
+struct Listed {
+    release: ReleaseId,
+    commit: ObjectId,
+    state: String,
 }
 
 fn cells(row: &Row) -> Vec<String> {

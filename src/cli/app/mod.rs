@@ -2,8 +2,8 @@
 
 mod adopt;
 mod create;
-pub(super) mod hooks;
 mod list;
+mod on_server;
 mod remove;
 mod show;
 

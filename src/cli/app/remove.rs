@@ -8,8 +8,10 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::AppName;
 use crate::base::user;
+use crate::cli::app::on_server;
 use crate::cli::session;
 use crate::cli::{Ended, Globals, output};
+use crate::config::server::Mode;
 use crate::recover;
 use crate::release::layout::Home;
 use crate::release::lock::{self, Holder};
@@ -21,7 +23,8 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Its processes finish what they are at. Nothing is removed while a deploy runs, or without --yes.
+Its processes finish what they are at. Nothing is removed while a deploy runs, or without --yes. Of a server's app a last \
+backup is taken, then everything that `app create` made goes: user, home, database, services, site.
 
 Examples:
   cp -a ~/landfall/notes/shared ~/landfall/notes/env ~/kept     what cannot be made again
@@ -29,6 +32,9 @@ Examples:
 pub(in crate::cli) struct Args {
     /// The app.
     name: AppName,
+    /// A server's app: no last backup in /var/backups/landfall.
+    #[arg(long)]
+    no_backup: bool,
     /// Really: its repository, uploads, databases in `shared/`, environment and history go with it.
     #[arg(long)]
     yes: bool,
@@ -37,7 +43,11 @@ pub(in crate::cli) struct Args {
 impl Args {
     /// For what was made just now, and holds nothing yet.
     pub(super) fn confirmed(name: AppName) -> Self {
-        Self { name, yes: true }
+        Self {
+            name,
+            no_backup: true,
+            yes: true,
+        }
     }
 }
 
@@ -90,6 +100,9 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             home: app.home,
         }
         .into());
+    }
+    if app.mode() == Mode::Server {
+        return on_server::remove(host, &app, !args.no_backup);
     }
     if home.root().exists() {
         if !home.repository().is_dir() {

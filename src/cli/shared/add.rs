@@ -12,6 +12,7 @@ use crate::base::host::Host;
 use crate::base::names::RepoPath;
 use crate::cli::session::{self, Session};
 use crate::cli::{Ended, Globals, output};
+use crate::config::server::Mode;
 use crate::config::server_edit::{self, List};
 use crate::git::Repo;
 use crate::release::store;
@@ -80,7 +81,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let _lock = session.lock(host, "change of what is shared")?;
     let repo = Repo::open(&session.home.repository())?;
     // As they are now that nobody else changes them.
-    let app = session::read_settings(&session.settings_file)?;
+    let app = session::whole_settings(&session.settings_file)?;
     let scene = Scene::of(&session, &app, &repo)?;
     let what = scene.what(&path, told)?;
     let (source, put) = put(host, &scene, (&path, what), from, args.force)?;
@@ -142,10 +143,25 @@ fn name(session: &Session, scene: &Scene<'_>, path: &RepoPath, what: What) -> Re
         What::File => List::Files,
         What::Folder => List::Dirs,
     };
-    let file = &session.settings_file;
-    let text = server_edit::add(&fs::read(file)?, &file.display().to_string(), list, path)?;
-    fs::write(file, text.as_bytes(), fs::mode(file)?)?;
+    let file = list_file(session);
+    let shown = file.display().to_string();
+    if session.app.mode() == Mode::Server {
+        let text = fs::read_if_exists(&file)?.unwrap_or_default();
+        let text = server_edit::add_own(&text, &shown, list, path)?;
+        fs::write(&file, text.as_bytes(), fs::PUBLIC)?;
+    } else {
+        let text = server_edit::add(&fs::read(&file)?, &shown, list, path)?;
+        fs::write(&file, text.as_bytes(), fs::mode(&file)?)?;
+    }
     Ok(true)
+}
+
+/// The file with the list: the settings, or where those are root's, the home's own.
+fn list_file(session: &Session) -> PathBuf {
+    match session.app.mode() {
+        Mode::User(_) => session.settings_file.clone(),
+        Mode::Server => session.home.shared_list(),
+    }
 }
 
 fn lines(
@@ -168,7 +184,7 @@ fn lines(
     if report.added_to_settings {
         lines.push(format!(
             "it is named in {} from now on",
-            session.settings_file.display()
+            list_file(session).display()
         ));
     }
     if store::live(&session.home)?.is_none() {

@@ -55,7 +55,8 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
                 Role::Operate
             })
         }
-        Command::Init(_)
+        Command::Site(_)
+        | Command::Init(_)
         | Command::Demo(_)
         | Command::Completions(_)
         | Command::Man(_)

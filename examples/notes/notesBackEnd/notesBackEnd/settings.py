@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 try:
@@ -77,6 +78,9 @@ DATABASES = {
         },
     }
 }
+# A server gives the app a PostgreSQL database of its own.
+if os.environ.get("DATABASE_URL"):
+    DATABASES["default"] = dj_database_url.config(conn_max_age=60, conn_health_checks=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 USE_TZ = True
@@ -93,16 +97,18 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": [],
 }
 
-# Celery's messages are files: no broker to install for an example. See broker.py.
-CELERY_BROKER_URL = "filesystem://localhost"
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "data_folder_in": str(DATA / "broker" / "queue"),
-    "data_folder_out": str(DATA / "broker" / "queue"),  # the same: what is put in is what is taken out
-    "processed_folder": str(DATA / "broker" / "processed"),
-    "control_folder": str(DATA / "broker" / "control"),
-    "store_processed": True,
-    "polling_interval": 0.25,
-}
+# A server gives the app a Redis of its own. Without one Celery's messages are files: no broker to install for an example.
+# See broker.py.
+CELERY_BROKER_URL = os.environ.get("REDIS_URL") or "filesystem://localhost"
+if CELERY_BROKER_URL.startswith("filesystem:"):
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(DATA / "broker" / "queue"),
+        "data_folder_out": str(DATA / "broker" / "queue"),  # the same: what is put in is what is taken out
+        "processed_folder": str(DATA / "broker" / "processed"),
+        "control_folder": str(DATA / "broker" / "control"),
+        "store_processed": True,
+        "polling_interval": 0.25,
+    }
 
 CELERY_TASK_IGNORE_RESULT = True  # the results are in the models
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # would leave a queue behind for every worker there ever was

@@ -9,16 +9,12 @@ use crate::release::layout::Home;
 const BEGIN: &str = "# >>> landfall >>>";
 const END: &str = "# <<< landfall <<<";
 const STUBS: [(&str, &str); 2] = [
-    ("pre-receive", include_str!("../../../hooks/pre-receive")),
-    ("post-receive", include_str!("../../../hooks/post-receive")),
+    ("pre-receive", include_str!("../../hooks/pre-receive")),
+    ("post-receive", include_str!("../../hooks/post-receive")),
 ];
 
 /// Installs both hooks.
-pub(in crate::cli) fn install(
-    home: &Home,
-    landfall: &Path,
-    settings: &Path,
-) -> Result<(), FsError> {
+pub fn install(home: &Home, landfall: &Path, settings: &Path) -> Result<(), FsError> {
     let folder = home.repository().join("hooks");
     fs::create_folder(&folder)?;
     for (name, stub) in STUBS {
@@ -39,7 +35,7 @@ pub(in crate::cli) fn install(
 }
 
 /// True if our block stands in the hook.
-pub(in crate::cli) fn is_installed(home: &Home, hook: &str) -> bool {
+pub fn is_installed(home: &Home, hook: &str) -> bool {
     let path = home.repository().join("hooks").join(hook);
     fs::read_if_exists(&path)
         .ok()

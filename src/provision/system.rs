@@ -1,0 +1,83 @@
+//! Programs of the system that root runs for an app: no shell, a chosen environment, a time limit.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::base::command::{Cmd, CommandError, output};
+use crate::base::hint::Hint;
+use crate::base::host::SYSTEM_PATH;
+use crate::base::names::AppName;
+
+/// Starting and stopping may wait for the app's last requests and tasks.
+const TIMEOUT: Duration = Duration::from_secs(12 * 60);
+
+/// A program of the system that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} failed")]
+pub struct SystemError {
+    what: &'static str,
+    #[source]
+    source: Box<CommandError>,
+}
+
+impl Hint for SystemError {
+    fn tool_output(&self) -> &[String] {
+        self.source.tool_output()
+    }
+}
+
+/// Runs a program found in the system's PATH; `what` names the step in the error.
+pub(super) fn run(what: &'static str, argv: &[&str]) -> Result<String, SystemError> {
+    let words: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+    let cmd = Cmd::from_argv(&words)
+        .cwd(Path::new("/"))
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
+        .timeout(TIMEOUT);
+    output(&cmd).map_err(|error| SystemError {
+        what,
+        source: Box::new(error),
+    })
+}
+
+fn units(app: &AppName) -> [String; 2] {
+    [
+        format!("landfall@{app}.service"),
+        format!("landfall-redis@{app}.service"),
+    ]
+}
+
+/// systemd reads its units again.
+pub(super) fn reload_units() -> Result<(), SystemError> {
+    run("systemctl daemon-reload", &["systemctl", "daemon-reload"]).map(drop)
+}
+
+/// Starts the app's services, now and at every boot.
+pub(super) fn start_services(app: &AppName, redis: bool) -> Result<(), SystemError> {
+    reload_units()?;
+    let [own, its_redis] = units(app);
+    if redis {
+        run(
+            "starting the app's Redis",
+            &["systemctl", "enable", "--now", &its_redis],
+        )?;
+    }
+    run(
+        "starting the app's service",
+        &["systemctl", "enable", "--now", &own],
+    )
+    .map(drop)
+}
+
+/// Stops them, for good; what does not run is fine.
+pub(super) fn stop_services(app: &AppName) -> Result<(), SystemError> {
+    for unit in units(app) {
+        run(
+            "stopping the app's services",
+            &["systemctl", "disable", "--now", &unit],
+        )?;
+        // A unit that failed would be listed as such for ever.
+        let _ = run("", &["systemctl", "reset-failed", &unit]);
+    }
+    Ok(())
+}

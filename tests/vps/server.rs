@@ -1,0 +1,41 @@
+//! A server as `landfall server setup` leaves it, with apps on it.
+
+use crate::package::install;
+use crate::{Layer, Vps};
+
+/// A host with Landfall installed from its package and set up.
+pub(crate) fn set_up(name: &str) -> Vps {
+    let vps = Vps::boot(name, Layer::Packages);
+    install(&vps);
+    vps.sh("groupadd -f --system landfall-apps; mkdir -p /etc/landfall/redis /etc/landfall/keys /srv/landfall; rm -f /etc/nginx/sites-enabled/default; systemctl start nginx");
+    vps
+}
+
+/// Makes an app of the server's.
+pub(crate) fn create(vps: &Vps, app: &str, domain: &str) {
+    vps.ok(&["landfall", "app", "create", app, "--domain", domain]);
+}
+
+/// The status of a request over https, asked on the host itself; `domain` need not be in any DNS.
+pub(crate) fn status(vps: &Vps, domain: &str, path: &str) -> String {
+    ask(
+        vps,
+        domain,
+        path,
+        &["-o", "/dev/null", "-w", "%{http_code}"],
+    )
+}
+
+/// The body of an answer over https.
+pub(crate) fn body(vps: &Vps, domain: &str, path: &str) -> String {
+    ask(vps, domain, path, &[])
+}
+
+fn ask(vps: &Vps, domain: &str, path: &str, more: &[&str]) -> String {
+    let here = format!("{domain}:443:127.0.0.1");
+    let url = format!("https://{domain}{path}");
+    let mut argv = vec!["curl", "-sk", "--max-time", "20", "--resolve", &here];
+    argv.extend(more);
+    argv.push(&url);
+    vps.ok(&argv)
+}
