@@ -270,15 +270,21 @@ fn show(globals: &Globals, app: &AppName, survey: &Survey, made: Option<&AppSett
         }
     }
     if let Some(settings) = made {
-        let repository = Home::new(settings.home.clone(), app.clone()).repository();
+        let remote = match settings.mode() {
+            Mode::Server => format!("{app}@{}:{app}.git", user::hostname()),
+            Mode::User(_) => {
+                let home = Home::new(settings.home.clone(), app.clone());
+                home.repository().display().to_string()
+            }
+        };
         output::say(
             "next: look at the plan, then push to the new repository, or deploy what is there",
         );
+        if settings.mode() == Mode::Server {
+            output::line(format!("  landfall key add {app} KEY.pub"));
+        }
         output::line(format!("  landfall --app {app} plan"));
-        output::line(format!(
-            "  git remote set-url production {}",
-            repository.display()
-        ));
+        output::line(format!("  git remote set-url production {remote}"));
         output::line(format!("  landfall --app {app} deploy"));
     }
 }
