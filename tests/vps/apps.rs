@@ -31,7 +31,6 @@ fn without_backups_of_accounts(text: &str) -> Vec<String> {
 #[test]
 fn removing_an_app_leaves_nothing_but_its_backup() {
     let vps = set_up("apps");
-    vps.sh("systemctl start postgresql; mkdir -p /var/log/landfall /var/lib/landfall /etc/ssl/landfall; chmod 700 /var/lib/landfall");
     // What the first app of a server makes for all.
     vps.sh("landfall app create zero --domain zero.example && landfall app remove zero --yes --no-backup");
     let before = without_backups_of_accounts(&snapshot(&vps));
@@ -112,7 +111,6 @@ fn removing_an_app_leaves_nothing_but_its_backup() {
 #[test]
 fn making_an_app_that_is_killed_is_cleared_away_by_the_next() {
     let vps = set_up("killed");
-    vps.sh("systemctl start postgresql");
     for milliseconds in [20, 60, 120, 200, 300, 450, 600] {
         let script = format!(
             "landfall app create notes --domain notes.example >/dev/null 2>&1 & pid=$!; sleep {}; kill -KILL $pid 2>/dev/null || true; wait $pid 2>/dev/null || true",

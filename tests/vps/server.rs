@@ -7,7 +7,7 @@ use crate::{Layer, Vps};
 pub(crate) fn set_up(name: &str) -> Vps {
     let vps = Vps::boot(name, Layer::Packages);
     install(&vps);
-    vps.sh("groupadd -f --system landfall-apps; mkdir -p /etc/landfall/redis /etc/landfall/keys /srv/landfall; rm -f /etc/nginx/sites-enabled/default; systemctl start nginx");
+    vps.ok(&["landfall", "server", "setup"]);
     vps
 }
 

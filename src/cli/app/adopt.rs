@@ -4,11 +4,9 @@
 //! repository stays as it is · undone by: `landfall app remove`; what fails in the middle is taken away
 
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use nix::unistd::{Gid, Uid};
 use serde::Serialize;
 
 use super::{create, on_server, remove};
@@ -19,6 +17,7 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::{AppName, BranchName, Domain, NameError};
+use crate::base::user;
 use crate::cli::session;
 use crate::cli::{Ended, Globals, output};
 use crate::config::server::{AppSettings, Mode};
@@ -176,71 +175,46 @@ fn bring(host: &Host, app: &AppSettings, copy: &Path, survey: &Survey) -> Result
         fs::write(&place, &found.content, fs::PRIVATE)?;
     }
     name_in_settings(host, app, survey)?;
-    hand_over(&home)?;
+    hand_over(app, &home)?;
     Ok(())
 }
 
+/// Names the files where `shared add` would: in the settings, or in the home's own list where those are root's.
 fn name_in_settings(host: &Host, app: &AppSettings, survey: &Survey) -> Result<(), Ended> {
     let of_app = Globals {
         app: Some(app.name.clone()),
         json: false,
     };
-    let file = session::find(host, &of_app)?;
-    let owner = file
-        .symlink_metadata()
-        .map_err(|source| FsError::new("look at", &file, source))?;
+    let home = Home::new(app.home.clone(), app.name.clone());
     for found in survey.files.iter().filter(|found| found.to_settings) {
-        let text = server_edit::add(
-            &fs::read(&file)?,
-            &file.display().to_string(),
-            List::Files,
-            &found.path,
-        )?;
-        fs::write(&file, text.as_bytes(), fs::mode(&file)?)?;
-        // Its group reads it.
-        give(&file, owner.uid(), owner.gid())?;
-    }
-    Ok(())
-}
-
-/// Gives what root wrote to the app's own user. Nothing of the app runs yet that could lay a trap, and no link is followed.
-fn hand_over(home: &Home) -> Result<(), FsError> {
-    let owner = home
-        .root()
-        .symlink_metadata()
-        .map_err(|source| FsError::new("look at", home.root(), source))?;
-    if !Uid::effective().is_root() || owner.uid() == 0 {
-        return Ok(());
-    }
-    let repository = home.repository();
-    let group = repository
-        .symlink_metadata()
-        .map_or(owner.gid(), |meta| meta.gid());
-    let mut folders = vec![repository, home.shared()];
-    while let Some(folder) = folders.pop() {
-        give(&folder, owner.uid(), group)?;
-        for path in fs::list(&folder)? {
-            let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
-            if is_folder {
-                folders.push(path);
-            } else {
-                give(&path, owner.uid(), group)?;
-            }
+        if app.mode() == Mode::Server {
+            let file = home.shared_list();
+            let text = fs::read_if_exists(&file)?.unwrap_or_default();
+            let shown = file.display().to_string();
+            let text = server_edit::add_own(&text, &shown, List::Files, &found.path)?;
+            fs::write(&file, text.as_bytes(), fs::PUBLIC)?;
+        } else {
+            let file = session::find(host, &of_app)?;
+            let shown = file.display().to_string();
+            let text = server_edit::add(&fs::read(&file)?, &shown, List::Files, &found.path)?;
+            fs::write(&file, text.as_bytes(), fs::mode(&file)?)?;
         }
     }
     Ok(())
 }
 
-fn give(path: &Path, uid: u32, gid: u32) -> Result<(), FsError> {
-    let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    nix::unistd::fchownat(
-        nix::fcntl::AT_FDCWD,
-        path,
-        uid,
-        gid,
-        nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW,
-    )
-    .map_err(|errno| FsError::new("change the owner of", path, errno.into()))
+/// Gives what root wrote to the app's own user. Nothing of the app runs yet that could lay a trap, and no link is followed.
+fn hand_over(app: &AppSettings, home: &Home) -> Result<(), FsError> {
+    let Some((user, group)) = user::ids(app.name.as_str()).filter(|_| app.mode() == Mode::Server)
+    else {
+        return Ok(());
+    };
+    fs::chown_tree(&home.repository(), user, group)?;
+    fs::chown_tree(&home.shared(), user, group)?;
+    if home.shared_list().exists() {
+        fs::chown(&home.shared_list(), user, group)?;
+    }
+    Ok(())
 }
 
 /// A folder for the history on its way; gone with this value.
@@ -296,16 +270,21 @@ fn show(globals: &Globals, app: &AppName, survey: &Survey, made: Option<&AppSett
         }
     }
     if let Some(settings) = made {
-        let repository = Home::new(settings.home.clone(), app.clone()).repository();
+        let remote = match settings.mode() {
+            Mode::Server => on_server::address(settings),
+            Mode::User(_) => {
+                let home = Home::new(settings.home.clone(), app.clone());
+                home.repository().display().to_string()
+            }
+        };
         output::say(
             "next: look at the plan, then push to the new repository, or deploy what is there",
         );
+        if settings.mode() == Mode::Server {
+            output::line(format!("  landfall key add {app} KEY.pub"));
+        }
         output::line(format!("  landfall --app {app} plan"));
-        let address = match settings.mode() {
-            Mode::Server => on_server::address(settings),
-            Mode::User(_) => repository.display().to_string(),
-        };
-        output::line(format!("  git remote set-url production {address}"));
+        output::line(format!("  git remote set-url production {remote}"));
         output::line(format!("  landfall --app {app} deploy"));
     }
 }

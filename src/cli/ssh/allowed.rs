@@ -55,13 +55,13 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
                 Role::Operate
             })
         }
-        Command::Init(_)
+        Command::Site(_)
+        | Command::Init(_)
         | Command::Demo(_)
         | Command::Completions(_)
         | Command::Man(_)
         | Command::Hook(_)
         | Command::Exec(_)
-        | Command::Site(_)
         | Command::Server(_)
         | Command::Ssh(_) => None,
     };
