@@ -13,6 +13,7 @@
 
 mod apps;
 mod attacks;
+mod journey;
 mod package;
 #[allow(
     dead_code,

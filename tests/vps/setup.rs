@@ -258,16 +258,65 @@ fn a_power_cut_while_packages_are_installed_is_made_good_by_the_next_run() {
     assert!(vps.sh("dpkg --audit").trim().is_empty());
 }
 
+/// A systemctl that ends the setup by KILL, the first time it is asked for each change: the file is written, and nobody was told.
+const DEADLY: &str = r#"#!/bin/sh
+if [ "$1" != show ] && ! grep -qxF "$*" /run/died 2>/dev/null; then
+    echo "$*" >>/run/died
+    kill -9 $PPID
+    exit 1
+fi
+exec /usr/bin/systemctl "$@"
+"#;
+
 #[test]
-fn a_run_killed_between_any_two_files_is_finished_by_the_next() {
+fn a_run_killed_before_a_reader_was_told_is_finished_by_the_next() {
     let vps = Vps::boot("killed", Layer::Packages);
     install(&vps);
     // The layer lacks what is not worth a layer; from here on only files and units are made.
     vps.sh("apt-get -qq install -y --no-install-recommends $(landfall server setup --dry-run 2>/dev/null | sed -n 's/^\\$ apt-get install //p') >/dev/null 2>&1");
+    vps.sh("systemctl restart nginx && curl -s http://127.0.0.1/ | grep -q 'Welcome to nginx'");
+    assert!(offered(&vps, "ana").contains("password"));
+
+    vps.write("/usr/local/sbin/systemctl", DEADLY);
+    vps.sh("chmod 755 /usr/local/sbin/systemctl");
     let mut killed = 0;
-    for step in 1..=60 {
-        let wait = format!("{:.3}", f64::from(step) * 0.02);
-        let run = vps.exec(&[
+    while !setup(&vps, &[]).status.success() {
+        killed += 1;
+        assert!(killed < 30, "{}", vps.sh("cat /run/died"));
+        // nginx and sshd could be started at any moment with what is there.
+        vps.sh("nginx -t -q && sshd -t");
+    }
+    let died = vps.sh("cat /run/died; rm /usr/local/sbin/systemctl");
+    for change in [
+        "nginx.service",
+        "ssh.service",
+        "daemon-reload",
+        "landfall-firewall.service",
+        "fail2ban.service",
+    ] {
+        assert!(died.contains(change), "no run died before {change}: {died}");
+    }
+
+    // Everybody was told all the same.
+    let page = vps.exec(&["curl", "-s", "http://127.0.0.1/"]);
+    assert_eq!(
+        (page.status.code(), text_of(&page).as_str()),
+        (Some(52), ""),
+        "nginx was told"
+    );
+    assert_eq!(offered(&vps, "ana"), "publickey", "sshd was told");
+    vps.sh(
+        "nft list table inet landfall >/dev/null && fail2ban-client get sshd maxretry | grep -qx 8",
+    );
+    let memory = vps.sh("cat /var/lib/landfall/setup.json");
+    assert!(memory.contains("\"pending\": []"), "{memory}");
+    is_as_planned(&vps);
+
+    // And at moments that nobody chose.
+    vps.sh("rm /etc/nginx/conf.d/landfall.conf /etc/ssh/sshd_config.d/00-landfall.conf /etc/fail2ban/jail.d/landfall.conf /etc/landfall/firewall.nft");
+    for step in 1..=12 {
+        let wait = format!("{:.3}", f64::from(step) * 0.05);
+        let _ = vps.exec(&[
             "timeout",
             "--signal=KILL",
             &wait,
@@ -275,22 +324,10 @@ fn a_run_killed_between_any_two_files_is_finished_by_the_next() {
             "server",
             "setup",
         ]);
-        // nginx and sshd can be started at any moment with what is there.
         vps.sh("nginx -t -q && sshd -t");
-        if run.status.success() {
-            break;
-        }
-        killed += 1;
     }
-    assert!(killed >= 5, "only {killed} runs were killed");
-    eprintln!("{killed} runs were killed");
     set_up(&vps);
     is_as_planned(&vps);
-    names_that_are_nobodys_get_nothing(&vps);
-    assert_eq!(offered(&vps, "root"), "publickey", "sshd was told");
-    vps.sh("nft list table inet landfall >/dev/null && fail2ban-client status sshd >/dev/null");
-    let memory = vps.sh("cat /var/lib/landfall/setup.json");
-    assert!(memory.contains("\"pending\": []"), "{memory}");
 }
 
 #[test]

@@ -1,0 +1,241 @@
+//! The page `docs/using/first-server.md`, block by block: from a server that was just installed to a reboot.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::{Layer, Vps, error_of, package, text_of};
+
+const PAGE: &str = include_str!("../../docs/using/first-server.md");
+
+/// The blocks of the page: where each runs, and its lines.
+fn blocks() -> Vec<(&'static str, &'static str)> {
+    PAGE.split("\n```sh ")
+        .skip(1)
+        .map(|rest| {
+            let (place, rest) = rest.split_once('\n').unwrap();
+            (place, rest.split_once("\n```").unwrap().0)
+        })
+        .collect()
+}
+
+/// A person's machine: a clone, a key, and names that lead to the test host.
+struct Laptop {
+    dir: tempfile::TempDir,
+}
+
+impl Laptop {
+    fn new(address: &str) -> Self {
+        let laptop = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/notes/.");
+        let dir = laptop.dir.path().display().to_string();
+        let known = format!("{dir}/known_hosts");
+        laptop.write(
+            "ssh_config",
+            &format!("Host notes.example.org\n  HostName {address}\n  IdentityFile {dir}/key\n  IdentitiesOnly yes\n  BatchMode yes\n  UserKnownHostsFile {known}\n  StrictHostKeyChecking accept-new\n"),
+        );
+        // ssh takes the home of the user's entry, not of the environment, so the name is led astray here.
+        laptop.write(
+            "bin/ssh",
+            &format!("#!/bin/sh\nexec /usr/bin/ssh -F {dir}/ssh_config \"$@\"\n"),
+        );
+        fs::set_permissions(laptop.path("bin/ssh"), fs::Permissions::from_mode(0o755)).unwrap();
+        laptop.write(
+            ".curlrc",
+            &format!("connect-to = \"notes.example.org::{address}:\"\ncacert = \"{dir}/stand-in.pem\"\nsilent\nshow-error\nfail\n"),
+        );
+        laptop.ok(&format!(
+            "cd {dir} && ssh-keygen -q -t ed25519 -N '' -C ana@laptop -f key && cp -r {example} notes && cd notes && git init --quiet --initial-branch master \
+             && git add --all && git commit --quiet --message 'First' \
+             && sed 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = [\"notes.example.org\"]/' notesBackEnd/notesBackEnd/localsettings.py.example >localsettings.py \
+             && cp notes-front-end/src/variables/localVariables.js.example localVariables.js && printf 'localsettings.py\\nlocalVariables.js\\n' >>.git/info/exclude"
+        ));
+        laptop
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn run(&self, script: &str) -> Output {
+        let landfall = Path::new(env!("CARGO_BIN_EXE_landfall")).parent().unwrap();
+        let place = if self.path("notes").exists() {
+            "notes"
+        } else {
+            ""
+        };
+        Command::new("bash")
+            .args(["-euo", "pipefail", "-c", script])
+            .current_dir(self.path(place))
+            .env_clear()
+            .env(
+                "PATH",
+                format!(
+                    "{}:{}:/usr/local/bin:/usr/bin:/bin",
+                    self.path("bin").display(),
+                    landfall.display()
+                ),
+            )
+            .env("HOME", self.dir.path())
+            .env("CURL_HOME", self.dir.path())
+            .env("LANG", "C.UTF-8")
+            .envs([
+                ("GIT_AUTHOR_NAME", "Ana"),
+                ("GIT_AUTHOR_EMAIL", "ana@example.org"),
+                ("GIT_COMMITTER_NAME", "Ana"),
+                ("GIT_COMMITTER_EMAIL", "ana@example.org"),
+            ])
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, script: &str) -> String {
+        let output = self.run(script);
+        let said = format!("{}{}", text_of(&output), error_of(&output));
+        assert!(output.status.success(), "on the laptop:\n{script}\n{said}");
+        said
+    }
+}
+
+#[test]
+fn from_a_new_server_to_the_first_push_and_beyond() {
+    let vps = Vps::boot("journey", Layer::Bare);
+    let laptop = Laptop::new(vps.address());
+    vps.copy_in(&package(), "/root/landfall.deb");
+    vps.copy_in(&laptop.path("key.pub"), "/root/ana.pub");
+
+    let mut said = Vec::new();
+    for (place, script) in blocks() {
+        let output = match (place, script) {
+            ("server", "reboot") => {
+                vps.reboot();
+                String::new()
+            }
+            ("server", script) => {
+                let output = vps.sh(&format!("cd /root\n{script}"));
+                if script.contains("app create") {
+                    let stand_in =
+                        vps.ok(&["cat", "/etc/ssl/landfall/notes/current/fullchain.pem"]);
+                    laptop.write("stand-in.pem", &stand_in);
+                }
+                output
+            }
+            ("laptop", script) => laptop.ok(script),
+            other => panic!("{other:?} is no place of the page"),
+        };
+        said.push(output);
+    }
+    let [_, _, _, _, push, first, change, _, after] = &said[..] else {
+        panic!("the page has other blocks: {said:#?}");
+    };
+    assert!(
+        push.contains("remote: https://notes.example.org is on "),
+        "{push}"
+    );
+    assert!(
+        first.contains("<title>Notes</title>")
+            && first.contains("celery")
+            && first.contains("running"),
+        "{first}"
+    );
+    assert!(first.contains("Ana"), "{first}");
+    let titles: Vec<&str> = change
+        .lines()
+        .filter(|line| line.contains("<title>"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        titles,
+        ["<title>Better notes</title>", "<title>Notes</title>"],
+        "{change}"
+    );
+    assert!(after.contains("<title>Notes</title>"), "{after}");
+    assert!(after.contains("release 1") && after.contains("celery"), "{after}");
+    poll::until("the processes run after the reboot", || {
+        let status = laptop.ok("landfall --remote production status --json");
+        (status.matches("\"running\"").count() == 3).then_some(())
+    });
+
+    // The database and Redis are the server's, not files.
+    let tables = vps.sh("psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -tAc '\\dt'");
+    assert!(tables.contains("django_migrations"), "{tables}");
+    everything_else_is_refused(&laptop);
+    a_push_that_fails_leaves_everything(&vps, &laptop);
+}
+
+/// What a key may do is a list; the answer to anything else says it.
+fn everything_else_is_refused(laptop: &Laptop) {
+    for command in [
+        "",
+        "id",
+        "bash",
+        "sh -c id",
+        "git-receive-pack '../other.git'",
+        "git-receive-pack 'notes.git'; id",
+        "git-upload-archive notes.git",
+        "scp -t /tmp",
+        "rsync --server . /",
+        "app remove notes --yes",
+        "server setup",
+        "site apply notes",
+        "key add notes -",
+        "--app other status",
+        "status; id",
+        "$(id)",
+        "env list | cat",
+        "hook pre-receive --settings /tmp/x",
+        "exec --home / --name x --release 1 web",
+    ] {
+        let quoted = shell_words::quote(command);
+        let output = laptop.run(&format!("ssh notes@notes.example.org {quoted}"));
+        let said = format!("{}{}", text_of(&output), error_of(&output));
+        assert_ne!(output.status.code(), Some(0), "{command}: {said}");
+        assert!(
+            said.contains("may do this: ") || said.contains("error: "),
+            "{command}: {said}"
+        );
+        assert!(!said.contains("uid="), "{command}: {said}");
+    }
+    let output = laptop.run("ssh notes@notes.example.org 'anything else'");
+    assert_eq!(output.status.code(), Some(5), "{}", error_of(&output));
+    assert!(
+        error_of(&output).contains("`operate` may do this: "),
+        "{}",
+        error_of(&output)
+    );
+    for forward in ["-L 8080:127.0.0.1:80", "-R 8080:127.0.0.1:80", "-D 1080"] {
+        let output = laptop.run(&format!(
+            "timeout 5 ssh -o ExitOnForwardFailure=yes -N {forward} notes@notes.example.org"
+        ));
+        let said = error_of(&output);
+        assert!(!output.status.success(), "{forward}: {said}");
+    }
+}
+
+fn a_push_that_fails_leaves_everything(vps: &Vps, laptop: &Laptop) {
+    let before = laptop.ok("ssh notes@notes.example.org releases --json");
+    let output = laptop.run("echo 'syntax error here' >>notesBackEnd/notesBackEnd/urls.py; git commit --quiet --all --message Broken; git push production master");
+    let said = error_of(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("pre-receive hook declined"), "{said}");
+    assert_eq!(
+        laptop.ok("ssh notes@notes.example.org releases --json"),
+        before
+    );
+    assert!(
+        laptop
+            .ok("curl https://notes.example.org/")
+            .contains("<title>Notes</title>")
+    );
+    assert_eq!(vps.sh("landfall server check >/dev/null; echo $?"), "0\n");
+}
