@@ -82,11 +82,8 @@ fn shell_syntax(line: &str) -> Option<String> {
             '\'' if !double => single = !single,
             '"' if !single => double = !double,
             '\0' => return Some("NUL".into()),
-            '\\' if !single => {
-                if chars.next() == Some('\0') {
-                    return Some("NUL".into());
-                }
-            }
+            '\\' if !single && chars.next() == Some('\0') => return Some("NUL".into()),
+            '\\' if !single => {}
             _ if single => {}
             '`' => return Some("`…`".replace('`', "'")),
             '$' => match chars.peek() {

@@ -43,11 +43,8 @@ impl EnvFile {
     pub fn parse(text: &str) -> Result<Self, EnvFileError> {
         if text.len() > LARGEST_FILE {
             let what = "here it is larger than 1 MiB, more than any process can be given";
-            let line = text.as_bytes()[..LARGEST_FILE]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
+            let most = (0..4).find_map(|back| text.get(..LARGEST_FILE - back));
+            let line = most.unwrap_or_default().matches('\n').count() + 1;
             return Err(EnvFileError { line, what });
         }
         let text = text.trim_start_matches('\u{feff}');

@@ -91,7 +91,6 @@ pub(crate) fn all() -> Vec<String> {
         format!("/{}", "a/".repeat(400)),
         "\u{1b}[31m".repeat(20_000),
         "a".repeat(HUGE),
-        "\n".repeat(HUGE),
         "%(here)s;\"}".repeat(HUGE / 11),
     ];
     VALUES.iter().map(ToString::to_string).chain(long).collect()
