@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::hint::{Hint, Kind};
-use super::words::{printable, shorten};
+use super::words::shorten;
 
 /// A name that is not valid: what it was meant to be, what was given, what the rule is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,10 +23,20 @@ impl NameError {
     fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
         Self {
             what,
-            given: printable(&shorten(given, 60)),
+            given: ascii(&shorten(given, 60)),
             rule,
         }
     }
+}
+
+/// Other letters are shown by their number: `еxample.org` with a Cyrillic `е` looks valid.
+fn ascii(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            ' '..='~' | '…' => c.to_string(),
+            _ => c.escape_unicode().to_string(),
+        })
+        .collect()
 }
 
 impl Hint for NameError {
@@ -161,12 +171,11 @@ checked_name!(
     /// The path part of a URL, as nginx can take it in a `location`: starts with `/`, no query, no escapes.
     UrlPath,
     "URL path",
-    "it starts with `/` and has letters, digits and `/ - _ . ~` only, at most 200",
+    "it starts with `/` and has letters, digits and `/ - _ . ~` only, no `.` or `..` between slashes, at most 200",
     |s| s.starts_with('/')
         && s.len() <= 200
         && !s.contains("//")
-        && !s.contains("/../")
-        && !s.ends_with("/..")
+        && !s.split('/').any(|part| part == "." || part == "..")
         && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.~".contains(&b))
 );
 
@@ -419,6 +428,8 @@ mod tests {
             "a\u{1b}[2J".parse::<AppName>().unwrap_err().to_string(),
             "`a\\u{1b}[2J` is not a valid app name: lower-case letters, digits and `-`, at most 30, starting with a letter"
         );
+        let look_alike = "\u{435}xample.org".parse::<Domain>().unwrap_err();
+        assert!(look_alike.to_string().starts_with("`\\u{435}xample.org`"));
     }
 
     #[test]
@@ -509,7 +520,9 @@ mod tests {
     #[test]
     fn url_paths_cannot_end_an_nginx_statement() {
         "/healthz/".parse::<UrlPath>().unwrap();
-        for bad in ["", "x", "/a;b", "/a b", "/{", "/a\n", "/a?b", "/../etc"] {
+        for bad in [
+            "", "x", "/a;b", "/a b", "/{", "/a\n", "/a?b", "/../etc", "/a/./b", "/.",
+        ] {
             bad.parse::<UrlPath>().unwrap_err();
         }
     }

@@ -77,17 +77,31 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
-/// `text` with control characters (terminal escapes, newlines) shown as `\u{1b}`, so that data cannot drive a terminal.
+/// `text` with control characters (terminal escapes, newlines) shown as `\u{1b}`, so that data cannot drive a terminal;
+/// those that turn the direction of text, end a line or show nothing as well, so that data cannot look like other data.
 pub fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {
-            if c.is_control() {
+            if c.is_control() || is_deceptive(c) {
                 c.escape_unicode().to_string()
             } else {
                 c.to_string()
             }
         })
         .collect()
+}
+
+/// Unicode's invisible characters and those of the bidirectional algorithm (UAX #9), without the joiners that emoji and
+/// several scripts are written with.
+fn is_deceptive(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// `text` as it stands in a message: at most `most` characters, [`printable`].
+pub fn shown(text: &str, most: usize) -> String {
+    printable(&shorten(text, most))
 }
 
 /// `text` without terminal escape sequences (colours and the like, ECMA-48 CSI and OSC).
@@ -112,7 +126,7 @@ pub fn without_escapes(text: &str) -> String {
 
 /// `text` cut to `most` characters, with `…` where something was cut.
 pub fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    if text.chars().nth(most).is_none() {
         return text.to_owned();
     }
     let mut cut: String = text.chars().take(most.saturating_sub(1)).collect();
@@ -136,6 +150,11 @@ mod tests {
         assert_eq!(first_of(&["a", "b", "c"], 2), "a, b and 1 more");
         assert_eq!(span(Duration::from_secs(200)), "3m 20s");
         assert_eq!(printable("a\u{1b}[2J"), "a\\u{1b}[2J");
+        assert_eq!(
+            printable("é \u{202e}txt.\u{200b}x"),
+            "é \\u{202e}txt.\\u{200b}x"
+        );
+        assert_eq!(shown("a\nbcd", 4), "a\\u{a}b…");
         assert_eq!(
             without_escapes("a\u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7}b"),
             "ared b"

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::exit_code;
 use crate::base::hint::Hint;
-use crate::base::words::{printable, shorten};
+use crate::base::words::{printable, shorten, shown};
 
 /// A line of data.
 pub(super) fn line(text: impl AsRef<str>) {
@@ -54,7 +54,7 @@ pub(super) fn error(error: &dyn Hint) {
         say(format!("  | {}", printable(line)));
     }
     for hint in error.hints() {
-        say(format!("hint: {hint}"));
+        say(format!("hint: {}", printable_lines(&hint)));
     }
 }
 
@@ -69,7 +69,15 @@ fn printable_lines(text: &str) -> String {
 
 /// clap's own message: help and version are data, everything else is an error of usage.
 pub(super) fn clap_error(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
+    // clap repeats an argument as it is, and over ssh it is not the one who reads that has chosen it.
+    let plain = error.to_string();
+    let safe: Vec<String> = plain.lines().map(|line| shown(line, 400)).collect();
+    let safe = safe.join("\n");
+    if error.use_stderr() && safe != plain.trim_end_matches('\n') {
+        say(safe);
+    } else {
+        let _ = error.print();
+    }
     if error.use_stderr() {
         ExitCode::from(exit_code::USAGE)
     } else {

@@ -3,6 +3,7 @@
 //! takes: a line · gives: its words, or why it is none · touches: nothing
 
 use crate::base::names::EnvName;
+use crate::base::words::shown;
 
 /// A line that is not one plain command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,10 @@ pub fn join(words: &[String]) -> String {
 
 fn needs_shell(syntax: &str) -> NotPlain {
     NotPlain {
-        what: format!("`{syntax}` is shell syntax, and no shell is used"),
+        what: format!(
+            "`{}` is shell syntax, and no shell is used",
+            shown(syntax, 40)
+        ),
         hint: SCRIPT,
     }
 }
@@ -77,10 +81,9 @@ fn shell_syntax(line: &str) -> Option<String> {
         match c {
             '\'' if !double => single = !single,
             '"' if !single => double = !double,
-            '\\' if !single => {
-                chars.next();
-            }
             '\0' => return Some("NUL".into()),
+            '\\' if !single && chars.next() == Some('\0') => return Some("NUL".into()),
+            '\\' if !single => {}
             _ if single => {}
             '`' => return Some("`…`".replace('`', "'")),
             '$' => match chars.peek() {
@@ -161,6 +164,9 @@ mod tests {
             ("cd web", "`cd`"),
             ("a\nb", "`a second line`"),
             ("A=1 b", "`A=…`"),
+            ("a\0", "`NUL`"),
+            ("a '\0'", "`NUL`"),
+            ("a \\\0", "`NUL`"),
         ] {
             let error = split(line).unwrap_err();
             assert!(error.what.contains(syntax), "{line}: {}", error.what);

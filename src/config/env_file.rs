@@ -11,6 +11,9 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::names::EnvName;
 use crate::base::secret::Secret;
 
+/// The largest file that is read, in bytes.
+pub const LARGEST_FILE: usize = 1024 * 1024;
+
 /// Variables by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EnvFile {
@@ -38,12 +41,21 @@ impl Hint for EnvFileError {
 impl EnvFile {
     /// Reads the text. Of a name that stands twice, the last counts.
     pub fn parse(text: &str) -> Result<Self, EnvFileError> {
+        if text.len() > LARGEST_FILE {
+            let what = "here it is larger than 1 MiB, more than any process can be given";
+            let most = (0..4).find_map(|back| text.get(..LARGEST_FILE - back));
+            let line = most.unwrap_or_default().matches('\n').count() + 1;
+            return Err(EnvFileError { line, what });
+        }
         let text = text.trim_start_matches('\u{feff}');
         let mut file = Self::default();
         let mut rest = text;
         while !rest.is_empty() {
-            let line = text[..text.len() - rest.len()].matches('\n').count() + 1;
-            let (entry, after) = parse_line(rest).map_err(|what| EnvFileError { line, what })?;
+            // Counted only for the message: at each line it would make a long file take minutes.
+            let (entry, after) = parse_line(rest).map_err(|what| EnvFileError {
+                line: text[..text.len() - rest.len()].matches('\n').count() + 1,
+                what,
+            })?;
             if let Some((name, value)) = entry {
                 file.variables.insert(name, Secret::new(value));
             }

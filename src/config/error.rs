@@ -9,10 +9,15 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 
 use crate::base::hint::{Hint, Kind};
-use crate::base::words::{list, printable, shorten};
+use crate::base::words::{list, shown};
 
 /// The largest settings file that is read.
 pub const LARGEST_FILE: usize = 256 * 1024;
+
+/// The longest message or hint, in characters: a value that is shown may be as long as the file.
+const LONGEST_MESSAGE: usize = 600;
+/// The longest piece of the file that is shown.
+const LONGEST_PIECE: usize = 60;
 
 /// Settings that are not valid, or do not fit the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +43,7 @@ impl ConfigError {
     pub fn new(what: impl Into<String>) -> Self {
         Self {
             place: None,
-            what: what.into(),
+            what: shown(&what.into(), LONGEST_MESSAGE),
             hints: Vec::new(),
         }
     }
@@ -46,7 +51,7 @@ impl ConfigError {
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.hints.push(shown(&hint.into(), LONGEST_MESSAGE));
         self
     }
 
@@ -120,7 +125,7 @@ impl<'a> Document<'a> {
                 line: before.matches('\n').count() + 1,
                 column: before[line_start..].chars().count() + 1,
             }),
-            what: what.into(),
+            what: shown(&what.into(), LONGEST_MESSAGE),
             hints: Vec::new(),
         }
     }
@@ -163,11 +168,11 @@ impl<'a> Document<'a> {
         let message = self.in_plain_words(message, &span);
         let what = match keys.split_last() {
             None => message,
-            Some((key, [])) => format!("`{}`: {message}", printable(key)),
+            Some((key, [])) => format!("`{}`: {message}", shown(key, LONGEST_PIECE)),
             Some((key, section)) => format!(
                 "`{}` in [{}]: {message}",
-                printable(key),
-                printable(&section.join("."))
+                shown(key, LONGEST_PIECE),
+                shown(&section.join("."), LONGEST_PIECE)
             ),
         };
         self.at(span.start, what)
@@ -186,12 +191,15 @@ impl<'a> Document<'a> {
             return format!("{field} is missing");
         }
         if message == "duplicate key" {
-            return format!("`{}` stands here a second time", printable(there));
+            return format!(
+                "`{}` stands here a second time",
+                shown(there, LONGEST_PIECE)
+            );
         }
         if message.starts_with("invalid float") && bare_word {
             return "text must stand in quotes".into();
         }
-        let message = message.replace("unknown variant", "unknown value");
+        let message = without_long_values(message).replace("unknown variant", "unknown value");
         let message = match message.split_once(", expected ") {
             Some((what, "u16")) => format!("{what}, expected a number from 0 to 65535"),
             Some((what, "u32" | "usize")) => format!("{what}, expected a number from 0"),
@@ -200,7 +208,7 @@ impl<'a> Document<'a> {
             }
             _ => message,
         };
-        printable(&message.trim().replace('\n', ", "))
+        message.trim().replace('\n', ", ")
     }
 
     fn unknown_key(
@@ -213,13 +221,13 @@ impl<'a> Document<'a> {
         let (key, section) = keys
             .split_last()
             .map_or(("", keys), |(key, section)| (key.as_str(), section));
-        let shown = printable(&shorten(key, 60));
+        let name = shown(key, LONGEST_PIECE);
         let what = match section {
-            [] if is_section => format!("unknown section [{shown}]"),
-            [] => format!("unknown key `{shown}`"),
+            [] if is_section => format!("unknown section [{name}]"),
+            [] => format!("unknown key `{name}`"),
             section => format!(
-                "unknown key `{shown}` in [{}]",
-                printable(&section.join("."))
+                "unknown key `{name}` in [{}]",
+                shown(&section.join("."), LONGEST_PIECE)
             ),
         };
         let error = self.at(span.start, what);
@@ -234,6 +242,14 @@ impl<'a> Document<'a> {
         let noun = if is_section { "sections" } else { "keys here" };
         error.hint(format!("the {noun} are {}", list(&known)))
     }
+}
+
+/// serde quotes values whole: `invalid type: string "…", expected u16`, ``unknown variant `…`, expected one of``.
+fn without_long_values(message: &str) -> String {
+    let Some((what, rest)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    format!("{}, expected {rest}", shown(what, 2 * LONGEST_PIECE))
 }
 
 /// The key at the file's top is a table.

@@ -195,6 +195,24 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
     if !settings.home.is_absolute() {
         return wrong("home", "the path is not absolute");
     }
+    // A PATH is split at `:`, and uWSGI takes a socket's name with one for an address.
+    if !is_plain(&settings.home.to_string_lossy()) || settings.home.to_string_lossy().contains(':')
+    {
+        return wrong(
+            "home",
+            "no `..`, no `:` and no control characters in the path",
+        );
+    }
+    let mut folders = settings.path.split(':');
+    if !folders.all(|folder| folder.starts_with('/') && is_plain(folder)) {
+        return wrong(
+            "path",
+            "absolute folders joined by `:`, without `..` and control characters",
+        );
+    }
+    if settings.listen.is_some_and(|listen| listen.port() == 0) {
+        return wrong("listen", "port 0 is no port to listen on");
+    }
     if settings.keep_releases == 0 {
         return wrong(
             "keep_releases",
@@ -213,8 +231,10 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
     if settings.tasks_max < 16 {
         return wrong("tasks_max", "at least 16");
     }
-    let mut names: Vec<&Domain> = settings.domains.iter().collect();
-    names.extend(&settings.redirect_domains);
+    let names = settings.domains.iter().chain(&settings.redirect_domains);
+    let mut names: Vec<String> = names
+        .map(|name| name.as_str().to_ascii_lowercase())
+        .collect();
     names.sort();
     if names.windows(2).any(|pair| pair[0] == pair[1]) {
         return wrong(
@@ -229,6 +249,10 @@ pub fn parse(text: &str, file: &str) -> Result<AppSettings, ConfigError> {
         );
     }
     Ok(settings)
+}
+
+fn is_plain(path: &str) -> bool {
+    !path.chars().any(char::is_control) && !path.split('/').any(|part| part == "..")
 }
 
 /// The file as `landfall app create` writes it, with the keys of the app's mode; [`parse`] gives the same settings again.
@@ -414,6 +438,16 @@ mod tests {
                 "",
             ),
             (
+                "domains = [\"a.org\", \"A.ORG\"]\n",
+                "notes.toml:5: `domains`: each name once, in `domains` or in `redirect_domains`",
+                "",
+            ),
+            (
+                "path = \"/usr/bin:\"\n",
+                "notes.toml:5: `path`: absolute folders joined by `:`, without `..` and control characters",
+                "",
+            ),
+            (
                 "backend_port = 443\n",
                 "notes.toml:5: `backend_port`: a port besides 80 and 443",
                 "",
@@ -434,6 +468,16 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "notes.toml:2: `home`: the path is not absolute"
+        );
+        let error = parse(&FULL.replace("/srv", "/srv/../etc"), "notes.toml").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "notes.toml:2: `home`: no `..`, no `:` and no control characters in the path"
+        );
+        let error = parse(&FULL.replace(":8080", ":0"), "notes.toml").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "notes.toml:4: `listen`: port 0 is no port to listen on"
         );
         let error = parse("name = \"a\"\n", "notes.toml").unwrap_err();
         assert_eq!(error.to_string(), "notes.toml:1: `home` is missing");

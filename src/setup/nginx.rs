@@ -19,7 +19,8 @@ const PAIR: (&str, &str) = (
 /// What holds for all sites, where the main file does not say it.
 const DEFAULTS: [(&str, &str); 5] = [
     ("server_tokens", "off"),
-    ("server_names_hash_bucket_size", "128"),
+    // The longest host name has 253 characters.
+    ("server_names_hash_bucket_size", "512"),
     ("ssl_session_cache", "shared:landfall:10m"),
     ("ssl_session_timeout", "1d"),
     ("ssl_session_tickets", "off"),
@@ -113,7 +114,8 @@ fn catch_all(nginx: &NginxVersion, ipv6: bool) -> String {
         listen(80, "default_server")
     );
     let options = format!("{} default_server", nginx.tls_listen_options());
-    let mut tls = String::new();
+    // OpenSSL settles the version before it knows the name, so the default server decides it for all.
+    let mut tls = String::from("    ssl_protocols TLSv1.2 TLSv1.3;\n");
     if let Some(line) = nginx.http2_line() {
         let _ = writeln!(tls, "    {line}");
     }

@@ -13,6 +13,7 @@ use super::{Context, ReleaseFacts};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::{ProcessName, UrlPath};
+use crate::base::words::shown;
 use crate::config::settings::{Backend, Worker};
 use crate::release::layout::{Home, ReleaseDir};
 use crate::release::process::{Process, Processes, WEB};
@@ -299,7 +300,11 @@ fn backend_paths(
         (None, Some(django)) => {
             let literal = django.routes.iter().filter(|route| route.as_str() != "/");
             literal
-                .map(|route| route.parse().map_err(|_| RenderError::Path(route.clone())))
+                .map(|route| {
+                    route
+                        .parse()
+                        .map_err(|_| RenderError::Path(shown(route, 80)))
+                })
                 .collect::<Result<_, _>>()?
         }
         (None, None) => Vec::new(),

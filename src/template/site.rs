@@ -182,7 +182,9 @@ impl<'a> Origin<'a> {
                 .paths
                 .iter()
                 .map(base)
-                .filter(|path| !path.is_empty() && !files.contains(&Some(*path)))
+                .filter(|path| {
+                    !path.is_empty() && !OWN.contains(path) && !files.contains(&Some(*path))
+                })
                 .collect(),
             _ => BTreeSet::new(),
         };
@@ -207,6 +209,9 @@ impl<'a> Origin<'a> {
         }
     }
 }
+
+/// Paths that have a `location` of their own beside a frontend; nginx takes each once.
+const OWN: [&str; 2] = ["/index.html", "/.well-known/landfall"];
 
 fn no_pattern<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     if path.to_string_lossy().contains(['*', '?', '[']) {

@@ -2,12 +2,13 @@
 //!
 //! takes: settings · gives: the values of `templates/uwsgi/` · touches: nothing
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::base::names::{AppName, ReleaseId, WsgiTarget};
+use crate::base::words::shown;
 
 /// The most connections that may wait for a worker; the kernel's own limit may be lower.
 const MOST_WAITING: u32 = 1024;
@@ -20,7 +21,8 @@ pub struct Uwsgi {
     pub app: AppName,
     /// The release.
     pub release: ReleaseId,
-    /// Its socket, in the release's own folder.
+    /// Its socket, in the release's own folder. One with `:` is an error: uWSGI would take it for an address.
+    #[serde(serialize_with = "no_address")]
     pub socket: PathBuf,
     /// What it calls.
     pub module: WsgiTarget,
@@ -40,6 +42,15 @@ pub struct Uwsgi {
 pub fn listen_queue(somaxconn: &str) -> u32 {
     // 128 was the kernel's default before Linux 5.4.
     somaxconn.trim().parse().unwrap_or(128).min(MOST_WAITING)
+}
+
+fn no_address<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    if path.to_string_lossy().contains(':') {
+        let path = shown(&path.to_string_lossy(), 200);
+        let problem = format!("uWSGI would read {path} as an address and a port");
+        return Err(serde::ser::Error::custom(problem));
+    }
+    path.serialize(serializer)
 }
 
 fn whole_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

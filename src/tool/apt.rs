@@ -146,7 +146,7 @@ mod tests {
         let host = Host::fixed(&[], std::path::Path::new("/"), std::time::UNIX_EPOCH);
         let cmd = install(&host, &["git"]);
         assert_eq!(
-            cmd.display(),
+            cmd.argv().join(" "),
             "apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold -o \
              Dpkg::Options::=--force-confdef --no-install-recommends install git"
         );

@@ -160,7 +160,10 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
         "{change}"
     );
     assert!(after.contains("<title>Notes</title>"), "{after}");
-    assert!(after.contains("release 1") && after.contains("celery"), "{after}");
+    assert!(
+        after.contains("release 1") && after.contains("celery"),
+        "{after}"
+    );
     poll::until("the processes run after the reboot", || {
         let status = laptop.ok("landfall --remote production status --json");
         (status.matches("\"running\"").count() == 3).then_some(())

@@ -93,11 +93,10 @@ pub(super) fn apply(
     let mut env = session::read_env(&session.home)?;
     let changes = change(&mut env)?;
     if !changes.is_empty() {
-        fs::write(
-            &session.home.env_file(),
-            env.serialise().as_bytes(),
-            fs::PRIVATE,
-        )?;
+        let text = env.serialise();
+        // The file is the app's life: what cannot be read again is not written.
+        EnvFile::parse(&text)?;
+        fs::write(&session.home.env_file(), text.as_bytes(), fs::PRIVATE)?;
     }
     drop(lock);
     if globals.json && !restart.restart {

@@ -9,10 +9,10 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::cli::{Ended, Globals, output};
-use crate::config::env_file::{EnvFile, EnvFileError};
+use crate::config::env_file::{EnvFile, EnvFileError, LARGEST_FILE};
 
 /// The largest file that is read, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: u64 = LARGEST_FILE as u64;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

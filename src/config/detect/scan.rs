@@ -33,7 +33,11 @@ pub(super) fn without_comments(text: &str, language: Language) -> String {
             rest = &rest[comment..];
         } else {
             let length = match language {
+                // A quote that is escaped outside of a string, as in a pattern, starts none.
+                _ if c == '\\' => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
                 _ if !is_quote(c, language) => c.len_utf8(),
+                // Nothing closes it, so nothing after it is code; to look again from each of its characters takes minutes.
+                _ if c == '`' => string_length(rest).unwrap_or(rest.len()),
                 _ => string_length(rest).unwrap_or(1),
             };
             clean.push_str(&rest[..length]);
@@ -86,13 +90,23 @@ pub(super) fn literal(text: &str) -> Option<(&str, &str)> {
 pub(super) fn literals(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(['\'', '"', '`']) {
+    while let Some(at) = rest.find(['\'', '"', '`', '\\']) {
+        if rest[at..].starts_with('\\') {
+            let after = &rest[at + 1..];
+            rest = after
+                .get(after.chars().next().map_or(0, char::len_utf8)..)
+                .unwrap_or_default();
+            continue;
+        }
         match literal(&rest[at..]) {
             Some((content, after)) => {
                 found.push(content);
                 rest = after;
             }
-            None => rest = &rest[at + string_length(&rest[at..]).unwrap_or(1)..],
+            None => match string_length(&rest[at..]) {
+                None if rest[at..].starts_with('`') => break,
+                length => rest = &rest[at + length.unwrap_or(1)..],
+            },
         }
     }
     found
@@ -133,6 +147,10 @@ pub(super) fn expression(text: &str) -> &str {
         match c {
             '\'' | '"' | '`' => {
                 at += string_length(&text[at..]).unwrap_or(1);
+                continue;
+            }
+            '\\' => {
+                at += 1 + text[at + 1..].chars().next().map_or(0, char::len_utf8);
                 continue;
             }
             '(' | '[' | '{' => depth += 1,

@@ -17,6 +17,7 @@ use super::settings::{Gate, Health, Settings};
 use super::tree::Tree;
 use super::written::{FILE, Written};
 use crate::base::names::UrlPath;
+use crate::base::words::shown;
 
 #[cfg(test)]
 mod cases;
@@ -102,7 +103,7 @@ impl Scene<'_> {
             Ok(duration) if duration <= LONGEST => Ok(duration),
             Ok(_) => Err(self.wrong(path, "longer than a day")),
             Err(_) => Err(self
-                .wrong(path, &format!("`{text}` is not a duration"))
+                .wrong(path, &format!("`{}` is not a duration", shown(text, 40)))
                 .hint("write a number and a unit: \"30s\", \"15m\", \"1h\"")),
         }
     }

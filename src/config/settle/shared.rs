@@ -74,7 +74,8 @@ fn check(
         }
         if scene.tree.has(path.as_str()) {
             return Err(scene.wrong(&["shared", key], &format!("`{path}` is in git and shared")).hint(format!(
-                "take it out of git (`git rm --cached {path}`, and a line in .gitignore), or out of `{key}`"
+                "take it out of git (`git rm --cached {}`, and a line in .gitignore), or out of `{key}`",
+                shell_words::quote(path.as_str())
             )));
         }
         if let Some(file) = folders_of(path).find(|folder| scene.tree.has(folder)) {
