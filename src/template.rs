@@ -10,6 +10,7 @@ pub mod server_site;
 pub mod site;
 pub mod uwsgi;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use handlebars::{Handlebars, RenderError};
@@ -127,6 +128,15 @@ pub enum TemplateError {
         #[source]
         source: serde_json::Error,
     },
+    /// Root's own text is no template.
+    #[error("/etc/landfall/templates/{path} is no template")]
+    Override {
+        /// Its path below `templates/`.
+        path: String,
+        /// Where and why.
+        #[source]
+        source: Box<handlebars::TemplateError>,
+    },
     /// The template asks for what the value does not have.
     #[error("{template} cannot be rendered")]
     Render {
@@ -144,21 +154,88 @@ impl Hint for TemplateError {
             Self::Value { .. } => {
                 vec!["use a name or a path without special characters there".into()]
             }
+            Self::Override { path, .. } => vec![format!(
+                "compare it with the built-in one: diff /usr/share/landfall/templates/{path} /etc/landfall/templates/{path}"
+            )],
             Self::Data { .. } | Self::Render { .. } => Vec::new(),
         }
     }
 }
 
+/// Root's own texts in the place of built-in ones, by their path below `templates/` (`nginx/tls.hbs`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides(BTreeMap<String, String>);
+
+impl Overrides {
+    /// Takes texts by path; the paths must be ones of [`Overrides::known`].
+    pub fn new(texts: BTreeMap<String, String>) -> Self {
+        Self(texts)
+    }
+
+    /// The paths that a template of nginx can be given by, in order.
+    pub fn known() -> Vec<String> {
+        let mut known: Vec<String> = PARTS
+            .iter()
+            .map(|(name, _)| part_path(name))
+            .filter(|path| path.starts_with("nginx/"))
+            .collect();
+        known.push(format!("{}.hbs", Template::NginxServerSite.id()));
+        known.sort();
+        known
+    }
+}
+
+fn part_path(name: &str) -> String {
+    let folder = if name == "program" {
+        "supervisor"
+    } else {
+        "nginx"
+    };
+    format!("{folder}/{name}.hbs")
+}
+
+/// [`render`] with root's own texts in the place of built-in ones.
+pub fn render_with(
+    overrides: &Overrides,
+    template: Template,
+    value: &impl Serialize,
+) -> Result<String, TemplateError> {
+    if overrides.0.is_empty() {
+        return render(template, value);
+    }
+    let mut own = build_registry(template.format());
+    for (path, text) in &overrides.0 {
+        let name = PARTS
+            .iter()
+            .find(|(name, _)| part_path(name) == *path)
+            .map_or_else(|| path.trim_end_matches(".hbs"), |(name, _)| name);
+        own.register_template_string(name, text)
+            .map_err(|source| TemplateError::Override {
+                path: path.clone(),
+                source: Box::new(source),
+            })?;
+    }
+    render_by(&own, template, value)
+}
+
 /// Renders `template` from `value`, which must have all that the template names. `None` counts as missing, except where
 /// the template asks whether it is there.
 pub fn render(template: Template, value: &impl Serialize) -> Result<String, TemplateError> {
+    render_by(registry(template.format()), template, value)
+}
+
+fn render_by(
+    registry: &Handlebars<'_>,
+    template: Template,
+    value: &impl Serialize,
+) -> Result<String, TemplateError> {
     let id = template.id();
     let mut data = serde_json::to_value(value).map_err(|source| TemplateError::Data {
         template: id,
         source,
     })?;
     prepare(template, &mut data, "")?;
-    registry(template.format())
+    registry
         .render(id, &data)
         .map_err(|source| TemplateError::Render {
             template: id,
@@ -209,25 +286,27 @@ fn registry(format: Format) -> &'static Handlebars<'static> {
         Format::Uwsgi => &UWSGI,
         Format::Supervisor => &SUPERVISOR,
     };
-    slot.get_or_init(|| {
-        let mut registry = Handlebars::new();
-        registry.set_strict_mode(true);
-        // A helper hides a value of the same name, and this one prints nothing.
-        registry.unregister_helper("log");
-        registry.register_escape_fn(format.escape());
-        let own = Template::ALL
-            .iter()
-            .filter(|template| template.format() == format);
-        for (name, text) in PARTS
-            .into_iter()
-            .chain(own.map(|template| (template.id(), template.text())))
-        {
-            registry
-                .register_template_string(name, text)
-                .expect("the built-in templates parse: a test renders each");
-        }
+    slot.get_or_init(|| build_registry(format))
+}
+
+fn build_registry(format: Format) -> Handlebars<'static> {
+    let mut registry = Handlebars::new();
+    registry.set_strict_mode(true);
+    // A helper hides a value of the same name, and this one prints nothing.
+    registry.unregister_helper("log");
+    registry.register_escape_fn(format.escape());
+    let own = Template::ALL
+        .iter()
+        .filter(|template| template.format() == format);
+    for (name, text) in PARTS
+        .into_iter()
+        .chain(own.map(|template| (template.id(), template.text())))
+    {
         registry
-    })
+            .register_template_string(name, text)
+            .expect("the built-in templates parse: a test renders each");
+    }
+    registry
 }
 
 #[cfg(test)]

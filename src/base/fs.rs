@@ -290,6 +290,18 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
 
 /// Regular files below `folder`, as paths relative to it, sorted. Links are not followed and not listed.
 pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    of_kind_below(folder, fs::FileType::is_file)
+}
+
+/// The symbolic links below `folder`, relative to it, in order; none is followed.
+pub fn links_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
+    of_kind_below(folder, fs::FileType::is_symlink)
+}
+
+fn of_kind_below(
+    folder: &Path,
+    is_wanted: impl Fn(&fs::FileType) -> bool,
+) -> Result<Vec<PathBuf>, FsError> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -299,7 +311,7 @@ pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
                 .file_type();
             if kind.is_dir() {
                 folders.push(path);
-            } else if kind.is_file() {
+            } else if is_wanted(&kind) {
                 files.push(path.strip_prefix(folder).unwrap_or(&path).to_owned());
             }
         }

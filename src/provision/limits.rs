@@ -1,6 +1,6 @@
 //! The limits of the app's service, from its settings: a drop-in beside the packaged unit.
 
-use super::ProvisionError;
+use super::{ProvisionError, system};
 use crate::base::fs;
 use crate::base::server_paths::ServerPaths;
 use crate::config::server::AppSettings;
@@ -15,11 +15,24 @@ fn text(app: &AppSettings) -> String {
     )
 }
 
-/// Writes them; systemd reads them at the next `daemon-reload`.
-pub(super) fn create(paths: &ServerPaths, app: &AppSettings) -> Result<(), ProvisionError> {
+/// Writes them; systemd reads them at the next `daemon-reload`. True if they changed.
+pub(super) fn create(paths: &ServerPaths, app: &AppSettings) -> Result<bool, ProvisionError> {
     let file = paths.service_limits(&app.name);
     if let Some(folder) = file.parent() {
         fs::create_folder(folder)?;
     }
-    Ok(fs::write(&file, text(app).as_bytes(), fs::PUBLIC)?)
+    Ok(fs::write_if_changed(
+        &file,
+        text(app).as_bytes(),
+        fs::PUBLIC,
+    )?)
+}
+
+/// Makes the service's limits what the settings say, also of the processes that run. True if they changed.
+pub fn apply(paths: &ServerPaths, app: &AppSettings) -> Result<bool, ProvisionError> {
+    let changed = create(paths, app)?;
+    if changed {
+        system::reload_units()?;
+    }
+    Ok(changed)
 }

@@ -10,7 +10,7 @@ mod account;
 pub mod backup;
 mod furnish;
 pub mod hooks;
-mod limits;
+pub mod limits;
 mod logs;
 pub mod postgres;
 pub mod redis;

@@ -95,6 +95,7 @@ Match Group {APPS_GROUP}
     PermitTunnel no
     PermitTTY no
     PermitUserRC no
+    AcceptEnv GIT_PROTOCOL
 Match all
 "
     )

@@ -9,6 +9,7 @@
 
 mod abilities;
 mod control;
+mod overrides;
 mod probe;
 pub mod request;
 mod stand_in;
@@ -29,6 +30,7 @@ use crate::tls::self_signed::SelfSignedError;
 use crate::tool::nginx::{self, NginxError};
 
 pub use control::ControlError;
+pub use overrides::OverrideError;
 pub use probe::ProbeError;
 pub use trial::TrialError;
 
@@ -47,6 +49,9 @@ pub enum ApplyError {
     /// A value does not fit nginx's configuration.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// A template of root's own.
+    #[error(transparent)]
+    Override(#[from] OverrideError),
     /// A file could not be read or written.
     #[error(transparent)]
     Fs(#[from] FsError),
@@ -73,6 +78,7 @@ impl Hint for ApplyError {
             Self::Nginx(error) => error.hints(),
             Self::Trial(error) => error.hints(),
             Self::Template(error) => error.hints(),
+            Self::Override(error) => error.hints(),
             Self::Fs(error) => error.hints(),
             Self::StandIn(error) => error.hints(),
             Self::Reload(error) => error.hints(),
@@ -94,6 +100,7 @@ impl Hint for ApplyError {
     fn kind(&self) -> Kind {
         match self {
             Self::Busy(_) => Kind::Busy,
+            Self::Override(error) => error.kind(),
             _ => Kind::Failed,
         }
     }
@@ -199,13 +206,13 @@ fn render(
         nginx: abilities::of(server, program)?,
         state: "-".into(),
     };
+    let overrides = overrides::read(server)?;
+    let render =
+        |site: &ServerSite| template::render_with(&overrides, Template::NginxServerSite, site);
     let mut hasher = DefaultHasher::new();
-    template::render(Template::NginxServerSite, &site)?.hash(&mut hasher);
+    render(&site)?.hash(&mut hasher);
     site.state = format!("{:016x}", hasher.finish());
-    Ok((
-        template::render(Template::NginxServerSite, &site)?,
-        site.state,
-    ))
+    Ok((render(&site)?, site.state))
 }
 
 /// One at a time: two would test without each other, and reload over each other.

@@ -178,6 +178,31 @@ fn golden_server_site() {
 }
 
 #[test]
+fn a_text_of_roots_own_takes_the_place_of_a_built_in_one() {
+    let site = server_site(Layout::OneOrigin);
+    let with = |path: &str, text: &str| {
+        let texts = [(path.to_owned(), text.to_owned())].into();
+        super::render_with(
+            &super::Overrides::new(texts),
+            Template::NginxServerSite,
+            &site,
+        )
+    };
+    let text = with("nginx/tls.hbs", "# {{app}} alone\n").unwrap();
+    assert!(text.contains("# notes alone") && !text.contains("ssl_protocols"));
+    let text = with("nginx/server_site.conf.hbs", "{{> state}}").unwrap();
+    assert!(text.starts_with("# Tells this machine alone"), "{text}");
+    let error = with("nginx/tls.hbs", "{{#if").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/etc/landfall/templates/nginx/tls.hbs is no template"
+    );
+    for path in super::Overrides::known() {
+        with(&path, "").unwrap();
+    }
+}
+
+#[test]
 fn golden_uwsgi() {
     let uwsgi = uwsgi(Path::new(HOME).join("releases/42/web.sock"));
     check("uwsgi.conf", &render(Template::Uwsgi, &uwsgi).unwrap());

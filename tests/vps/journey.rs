@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use crate::{Layer, Vps, error_of, package, text_of};
+use crate::{Layer, Vps, error_of, package, poll, text_of};
 
 const PAGE: &str = include_str!("../../docs/using/first-server.md");
 
@@ -164,10 +165,14 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
         after.contains("release 1") && after.contains("celery"),
         "{after}"
     );
-    poll::until("the processes run after the reboot", || {
-        let status = laptop.ok("landfall --remote production status --json");
-        (status.matches("\"running\"").count() == 3).then_some(())
-    });
+    poll::until(
+        "the processes run after the reboot",
+        Duration::from_secs(60),
+        || {
+            let ps = laptop.ok("landfall --remote production ps");
+            ps.matches("running").count() == 3
+        },
+    );
 
     // The database and Redis are the server's, not files.
     let tables = vps.sh("psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -tAc '\\dt'");
@@ -200,7 +205,7 @@ fn everything_else_is_refused(laptop: &Laptop) {
         "exec --home / --name x --release 1 web",
     ] {
         let quoted = shell_words::quote(command);
-        let output = laptop.run(&format!("ssh notes@notes.example.org {quoted}"));
+        let output = laptop.run(&format!("ssh notes@notes.example.org -- {quoted}"));
         let said = format!("{}{}", text_of(&output), error_of(&output));
         assert_ne!(output.status.code(), Some(0), "{command}: {said}");
         assert!(

@@ -179,6 +179,8 @@ fn both_layouts_answer_as_they_should() {
         ),
         "413"
     );
+    roots_own_templates_are_used(&vps);
+    limits_follow_the_settings(&vps);
     // The access log is the app's group's to read, and is rotated.
     assert_eq!(
         vps.sh("stat -c '%U:%G %a' /var/log/landfall/alpha/access.log"),
@@ -226,6 +228,42 @@ fn tls_is_as_mozilla_says(vps: &Vps) {
             "{old}: {said}"
         );
     }
+}
+
+fn roots_own_templates_are_used(vps: &Vps) {
+    let own = "/etc/landfall/templates/nginx/tls.hbs";
+    vps.sh(&format!(
+        "mkdir -p /etc/landfall/templates/nginx; sed 's/TLSv1.2 //' /usr/share/landfall/templates/nginx/tls.hbs >{own}; landfall site apply alpha"
+    ));
+    vps.sh("grep -q 'ssl_protocols TLSv1.3;' /etc/nginx/conf.d/landfall-alpha.conf");
+    let before = vps.ok(&["cat", "/etc/nginx/conf.d/landfall-alpha.conf"]);
+    for (text, said) in [
+        ("{{#if}", "is no template"),
+        ("no_such_directive on;", "nginx does not take the site"),
+        ("{{no_such_value}}", "cannot be rendered"),
+    ] {
+        vps.write(own, text);
+        let output = vps.exec(&["landfall", "site", "apply", "alpha"]);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            error_of(&output).contains(said),
+            "{text}: {}",
+            error_of(&output)
+        );
+        assert_eq!(
+            vps.ok(&["cat", "/etc/nginx/conf.d/landfall-alpha.conf"]),
+            before
+        );
+    }
+    vps.sh(&format!("rm {own}; landfall site apply alpha"));
+}
+
+fn limits_follow_the_settings(vps: &Vps) {
+    vps.sh("sed -i 's/^memory_max_mb = .*/memory_max_mb = 300/; s/^tasks_max = .*/tasks_max = 77/' /etc/landfall/apps/alpha.toml; landfall site apply alpha");
+    assert_eq!(
+        vps.sh("systemctl show -P MemoryMax -P TasksMax landfall@alpha"),
+        format!("{}\n77\n", 300 * 1024 * 1024)
+    );
 }
 
 /// Asks a site all the while and counts what was not answered.

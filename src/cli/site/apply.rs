@@ -1,4 +1,5 @@
-//! `landfall site apply NAME`: what root does for a deploy, and after a change of `NAME.toml`.
+//! `landfall site apply NAME`: what root does for a deploy, and after a change of `NAME.toml`: the site, and the limits of the
+//! app's service.
 //!
 //! The one command that sudo lets an app's user run. Nothing of the caller's environment counts; the app's name is the whole
 //! command line.
@@ -14,6 +15,7 @@ use crate::base::user;
 use crate::cli::session::{self, SessionError};
 use crate::cli::{Ended, Globals, output};
 use crate::config::server::{AppSettings, Mode};
+use crate::provision::limits;
 use crate::release::layout::Home;
 use crate::site::{self, Applied, request};
 use crate::stage::site::Action;
@@ -23,7 +25,7 @@ use crate::template::site::Needs;
 #[command(after_help = "\
 Root's. The whole configuration of nginx is tested with the new site in it before anything changes; then the file is swapped, \
 nginx reloads, and the site must answer: if not, the old file is back. Deploys call it through sudo when what they need of the \
-site has changed; call it yourself after editing /etc/landfall/apps/NAME.toml.
+site has changed; call it yourself after editing /etc/landfall/apps/NAME.toml, also for the limits in it.
 
 Examples:
   landfall site apply notes
@@ -87,6 +89,12 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         .uid;
     let (needs, action) = asked(host, &app, owner)?;
     let check = args.check || action == Action::Check;
+    if !check && limits::apply(&server, &app)? {
+        output::say(format!(
+            "the limits of landfall@{}.service are changed",
+            app.name
+        ));
+    }
     let applied = site::apply(&server, &app, &needs, host.now(), check)?;
     let result = match applied {
         Applied::Unchanged => "unchanged",

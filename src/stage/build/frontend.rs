@@ -6,7 +6,7 @@ use super::{Borrowed, BuildError, Built};
 use crate::base::command::{self, Cmd};
 use crate::base::fs;
 use crate::base::names::{ObjectId, RepoPath};
-use crate::base::words::count;
+use crate::base::words::{count, first_of};
 use crate::config::settings::{Frontend, FrontendBuild};
 use crate::event::{Outcome, Stage};
 use crate::release::cache::{self, Shelf};
@@ -24,7 +24,7 @@ pub fn run(
     running: Running<'_>,
 ) -> Result<Built, BuildError> {
     let Some(build) = &frontend.build else {
-        return as_committed(frontend, release, running).map(|()| Built::default());
+        return as_committed(ctx, frontend, release, running).map(|()| Built::default());
     };
     let work = Work {
         ctx,
@@ -57,6 +57,7 @@ pub fn run(
 
 /// Static files that are served as they are in the commit.
 fn as_committed(
+    ctx: &Context<'_>,
     frontend: &Frontend,
     release: &ReleaseDir,
     running: Running<'_>,
@@ -65,10 +66,33 @@ fn as_committed(
     if !output.is_dir() {
         return Err(BuildError::NoOutput(frontend.output.clone()));
     }
-    let target = frontend.output.under(Path::new("src"));
-    fs::symlink(&target, &release.public())?;
+    let links = fs::links_below(&output)?;
+    if links.is_empty() {
+        let target = frontend.output.under(Path::new("src"));
+        fs::symlink(&target, &release.public())?;
+    } else {
+        // The backend may want them where they are; nginx must not meet them.
+        for file in fs::files_below(&output)? {
+            fs::link_file(&output.join(&file), &release.public().join(&file))?;
+        }
+        say_left_out(ctx, &links);
+    }
     running.end(Outcome::reused("static files as committed"));
     Ok(())
+}
+
+/// A link in what is served could lead to anything of the app's; decision 7.
+fn say_left_out(ctx: &Context<'_>, links: &[PathBuf]) {
+    if !links.is_empty() {
+        let names: Vec<String> = links
+            .iter()
+            .map(|link| link.display().to_string())
+            .collect();
+        ctx.events.note(format!(
+            "symbolic links in the frontend are not served: {}",
+            first_of(&names, 3)
+        ));
+    }
 }
 
 /// The folder `path` below `src`, if no part of it is a symbolic link.
@@ -134,6 +158,11 @@ impl Work<'_> {
         } else {
             fs::move_tree(&output, &files)?;
         }
+        let links = fs::links_below(&files)?;
+        for link in &links {
+            fs::remove_file(&files.join(link))?;
+        }
+        say_left_out(self.ctx, &links);
         let built = fs::files_below(&files)?;
         if !self.output_stays()
             && !built
