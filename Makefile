@@ -5,21 +5,21 @@
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
-.PHONY: demo test bench deb static lint tools
+.PHONY: demo test bench deb static lint tools servers
 .SILENT:
 
 demo: tools
 	cargo build --release --quiet
 	target/release/landfall demo
 
-test: tools
+test: tools servers
 	cargo test --lib --tests
 
 bench: tools
 	cargo build --release --quiet
 	benches/run
 
-deb: tools
+deb: tools servers
 	cargo build --release --quiet
 	.ci/deb target/release/landfall target/debian
 
@@ -34,3 +34,7 @@ lint:
 
 tools:
 	.ci/tools
+
+# What the tests on whole servers and the package need besides.
+servers:
+	.ci/tools servers
