@@ -235,6 +235,40 @@ fn a_new_debian_13_is_set_up_by_one_command() {
     apps_log_in_by_roots_keys_alone(&vps);
 }
 
+/// What Ubuntu 24.04 says of itself; the packages stay Debian's.
+const UBUNTU: &str = "NAME=\"Ubuntu\"\nID=ubuntu\nID_LIKE=debian\nVERSION_ID=\"24.04\"\nVERSION_CODENAME=noble\n\
+                      PRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\n";
+
+#[test]
+fn a_server_that_says_it_is_ubuntu_takes_ufw_and_keeps_sshs_socket() {
+    let vps = Vps::boot("ubuntu", Layer::Packages);
+    install(&vps);
+    vps.write("/etc/os-release", UBUNTU);
+    vps.sh("systemctl disable --now ssh.service 2>/dev/null; systemctl enable --now ssh.socket 2>/dev/null; echo ana:secret | (useradd -m ana; chpasswd)");
+    assert!(offered(&vps, "ana").contains("password"));
+    set_up(&vps);
+    is_as_planned(&vps);
+    let again = set_up(&vps);
+    assert!(
+        again.ends_with("nothing to do: the server is as planned\n"),
+        "{again}"
+    );
+    assert_eq!(offered(&vps, "ana"), "publickey");
+    let root = vps.ssh("root", &["true"]).status().expect("ssh starts");
+    assert!(root.success());
+    let ufw = vps.ok(&["ufw", "status"]);
+    for port in ["22/tcp", "80/tcp", "443/tcp", "8443/tcp"] {
+        assert!(ufw.contains(port), "{port} in {ufw}");
+    }
+    vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
+    assert!(is_open(&vps, 80) && !is_open(&vps, 9999));
+    vps.sh("systemctl is-active ssh.socket");
+    vps.reboot();
+    assert!(is_open(&vps, 443));
+    vps.sh("ufw status | grep -qx 'Status: active'");
+    is_as_planned(&vps);
+}
+
 #[test]
 fn a_power_cut_while_packages_are_installed_is_made_good_by_the_next_run() {
     let vps = new_server("cut", Debian::Bookworm);
