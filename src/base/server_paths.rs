@@ -75,6 +75,17 @@ impl ServerPaths {
         self.at("/var/lib/landfall")
     }
 
+    /// What `app create` made for an app besides its files: root's memory, from before the first thing is made until after
+    /// the last is gone.
+    pub fn made(&self, app: &AppName) -> PathBuf {
+        self.state().join("apps").join(format!("{app}.json"))
+    }
+
+    /// Stands while an app is taken away: nothing of it is to be made anew.
+    pub fn removing(&self, app: &AppName) -> PathBuf {
+        self.state().join("apps").join(format!("{app}.removing"))
+    }
+
     /// Locks and trial configurations; gone at a boot.
     pub fn run(&self) -> PathBuf {
         self.at("/run/landfall")

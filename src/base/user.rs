@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::path::PathBuf;
 
-use nix::unistd::{Uid, User, gethostname, initgroups, setgid, setuid};
+use nix::unistd::{Uid, User, gethostname, initgroups, setgid, setsid, setuid};
 
 use super::host::Host;
 use super::names::{Fingerprint, Who};
@@ -63,6 +63,13 @@ pub fn exists(name: &str) -> bool {
 pub fn ids(name: &str) -> Option<(u32, u32)> {
     let user = User::from_name(name).ok().flatten()?;
     Some((user.uid.as_raw(), user.gid.as_raw()))
+}
+
+/// Leaves the caller's session, and with it its terminal: what runs from here cannot type into it (`TIOCSTI` asks for one's
+/// own controlling terminal, ioctl_tty(2)).
+pub fn leave_terminal() -> std::io::Result<()> {
+    setsid()?;
+    Ok(())
 }
 
 /// Becomes the user `name`, with its groups and for good; only root can.

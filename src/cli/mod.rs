@@ -15,6 +15,7 @@ mod log;
 mod logs;
 mod man;
 mod output;
+mod owner;
 mod plan;
 mod processes;
 mod ps;
@@ -137,6 +138,9 @@ enum Command {
 
 /// Runs the program: the one thing `main` does.
 pub fn main() -> ExitCode {
+    // Files are nginx's to read and nobody's but their owner's to write, whatever umask the caller has; secrets have modes of
+    // their own.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let host = Host::from_process();
     start_tracing(&host);
     let args = match Args::try_parse_from(host.args()) {

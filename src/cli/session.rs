@@ -1,17 +1,15 @@
 //! Finds the app a command is about, and opens what it needs of it.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
-use crate::base::command::Cmd;
 use crate::base::flock::FileLock;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind, Report};
-use crate::base::host::{Host, SYSTEM_PATH};
+use crate::base::host::Host;
 use crate::base::names::AppName;
 use crate::base::secret::Redactor;
+use crate::base::server_paths::ServerPaths;
 use crate::base::user;
 use crate::base::words::list;
 use crate::config::env_file::EnvFile;
@@ -21,7 +19,7 @@ use crate::release::lock::{self, Holder, LockError};
 use crate::report::events::Events;
 use crate::stage::Context;
 
-use super::{Ended, Globals, output};
+use super::{Ended, Globals, output, owner};
 
 /// How long a command waits for a deploy that runs.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -35,12 +33,16 @@ pub(super) enum SessionError {
     /// No app at all.
     #[error("there is no app on this machine yet")]
     NoApps,
-    /// A server's app, and neither root nor its user.
-    #[error("`{0}` is the server's: only root and its own user work on it")]
-    NotOwner(AppName),
-    /// Its user is gone.
-    #[error("cannot become the system user `{0}`")]
-    NotBecome(AppName, #[source] std::io::Error),
+    /// Settings that do not fit where they lie.
+    #[error("{}: `{key}`: {rule}", file.display())]
+    Misplaced {
+        /// The file.
+        file: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        rule: String,
+    },
     /// Several, and none was named.
     #[error("there are several apps: {}", list(.0))]
     Several(Vec<AppName>),
@@ -51,8 +53,9 @@ impl Hint for SessionError {
         match self {
             Self::NoSuchApp(_) => vec!["landfall app list".into()],
             Self::NoApps => vec!["landfall app create NAME".into()],
-            Self::NotOwner(name) => vec![format!("sudo landfall --app {name} COMMAND")],
-            Self::NotBecome(name, _) => vec![format!("is it there? id {name}")],
+            Self::Misplaced { .. } => {
+                vec!["landfall app create makes an app with settings that fit".into()]
+            }
             Self::Several(names) => vec![format!(
                 "name one: --app {}, or LANDFALL_APP={}",
                 names[0], names[0]
@@ -62,9 +65,7 @@ impl Hint for SessionError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::Several(_) => Kind::Usage,
-            Self::NotOwner(_) => Kind::Refused,
-            Self::NotBecome(..) => Kind::Failed,
+            Self::Several(_) | Self::Misplaced { .. } => Kind::Usage,
             Self::NoSuchApp(_) | Self::NoApps => Kind::NotFound,
         }
     }
@@ -83,7 +84,7 @@ impl Session {
     /// The app the command line, `LANDFALL_APP` or the working directory names, or the only one.
     pub(super) fn open(host: &Host, globals: &Globals) -> Result<Self, Ended> {
         let file = find(host, globals)?;
-        become_owner(host, &read_settings(&file)?)?;
+        owner::become_owner(host, &read_settings(&file)?)?;
         Self::open_file(&file)
     }
 
@@ -155,30 +156,6 @@ impl Session {
     }
 }
 
-/// What a server's app has is its own user's: root that works on it becomes that user before it touches anything, and
-/// starts the same command again, so that nothing of root's surroundings stays (git reads `HOME`). Anybody else is sent
-/// away.
-fn become_owner(host: &Host, app: &AppSettings) -> Result<(), SessionError> {
-    let name = app.name.as_str();
-    if app.mode() != Mode::Server || user::name() == name {
-        return Ok(());
-    }
-    if !user::is_root() {
-        return Err(SessionError::NotOwner(app.name.clone()));
-    }
-    let fail = |source| SessionError::NotBecome(app.name.clone(), source);
-    user::become_user(name).map_err(fail)?;
-    let args = host.args().iter().skip(1);
-    let again = Cmd::new(host.exe())
-        .args(args.map(|arg| arg.to_string_lossy()))
-        .envs(host.own_variables())
-        .env("PATH", SYSTEM_PATH)
-        .env("HOME", app.home.to_string_lossy())
-        .env("USER", name)
-        .env(user::WHO, host.var("SUDO_USER").unwrap_or("root"));
-    Err(fail(again.to_std().stdin(Stdio::inherit()).exec()))
-}
-
 /// The app's environment; none where there is no file yet.
 pub(super) fn read_env(home: &Home) -> Result<EnvFile, Report> {
     match fs::read_if_exists(&home.env_file())? {
@@ -200,12 +177,39 @@ pub(super) fn whole_settings(file: &Path) -> Result<AppSettings, Report> {
     Ok(app)
 }
 
-/// Reads a server's settings file of an app.
+/// Reads a server's settings file of an app. What it says must fit where it lies: a copied file would speak of another app,
+/// and root acts on its word.
 pub(super) fn read_settings(file: &Path) -> Result<AppSettings, Report> {
-    Ok(server::parse(
-        &fs::read(file)?,
-        &file.display().to_string(),
-    )?)
+    let shown = file.display().to_string();
+    let app = server::parse(&fs::read(file)?, &shown)?;
+    let paths = ServerPaths::default();
+    let is_servers = file.parent() == Some(&paths.apps());
+    let stem = file.file_stem().and_then(|stem| stem.to_str());
+    let wrong = if stem != Some(app.name.as_str()) {
+        Some(("name", "it is not what the file is called after".to_owned()))
+    } else if is_servers && app.listen.is_some() {
+        Some((
+            "listen",
+            "an app of the server's has no nginx of its own".into(),
+        ))
+    } else if is_servers && app.home != paths.home(&app.name) {
+        let home = paths.home(&app.name);
+        Some((
+            "home",
+            format!("an app of the server's lives in {}", home.display()),
+        ))
+    } else {
+        None
+    };
+    match wrong {
+        None => Ok(app),
+        Some((key, rule)) => Err(SessionError::Misplaced {
+            file: file.to_owned(),
+            key,
+            rule,
+        }
+        .into()),
+    }
 }
 
 impl From<Report> for Ended {

@@ -1,6 +1,8 @@
 //! The app's system user: a group of its own, no password, a shell only for the forced command of its keys.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Group, User};
 
@@ -10,6 +12,9 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::names::AppName;
 use crate::base::server_paths::APPS_GROUP;
 use crate::config::server::AppSettings;
+
+/// How long a user's last processes may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A user that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +110,24 @@ pub(super) fn end_processes(name: &AppName) {
     }
 }
 
-/// Takes user and group away, and what cron holds of theirs.
+/// Takes user and group away, and what the user left outside its home: the next user may get its number.
 pub(super) fn remove(name: &AppName) -> Result<(), SystemError> {
-    if find(name).is_some() {
-        system::run("userdel", &["userdel", name.as_str()])?;
+    if let Some(user) = find(name) {
+        // It fails where there is none, or no cron.
+        let _ = system::run("crontab", &["crontab", "-r", "-u", name.as_str()]);
+        let uid = user.uid.to_string();
+        let mut find = vec!["find", "/tmp", "/var/tmp", "/dev/shm", "-xdev"];
+        find.extend(["-uid", &uid, "-delete"]);
+        let _ = system::run("find", &find);
+        let begun = Instant::now();
+        // A process that was just ended may still be there for a moment.
+        while let Err(error) = system::run("userdel", &["userdel", name.as_str()]) {
+            if begun.elapsed() > PATIENCE {
+                return Err(error);
+            }
+            end_processes(name);
+            thread::sleep(Duration::from_millis(200));
+        }
     }
     if is_group(name.as_str()) {
         system::run("groupdel", &["groupdel", name.as_str()])?;

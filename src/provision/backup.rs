@@ -10,31 +10,27 @@ use crate::base::host::Host;
 use crate::base::server_paths::ServerPaths;
 use crate::config::server::AppSettings;
 
-/// Packs the shared files, the environment, the repository and the settings, and the database as a dump beside them.
+/// Packs the shared files, the environment, the repository and the settings, and with `database` that as a dump beside them.
 pub fn take(
     host: &Host,
     paths: &ServerPaths,
     app: &AppSettings,
+    database: bool,
 ) -> Result<Vec<PathBuf>, ProvisionError> {
     let folder = paths.backups();
     fs::create_folder_with_mode(&folder, 0o700)?;
     let stamp = crate::base::host::rfc3339(host.now_unix()).replace([':', '-'], "");
     let name = format!("{}-{stamp}", app.name);
     let mut made = Vec::new();
-    // pg_dump runs as another user, which cannot enter that folder.
-    let passing = paths.run().join(format!("{name}.dump"));
-    fs::create_folder_with_mode(&paths.run(), 0o755)?;
-    if postgres::dump(&app.name, &passing)? {
+    if database {
         let dump = folder.join(format!("{name}.dump"));
-        fs::write(&dump, b"", fs::PRIVATE)?;
-        fs::copy_file(&passing, &dump)?;
-        fs::remove_file(&passing)?;
+        postgres::dump(&app.name, &dump)?;
         made.push(dump);
     }
     let archive = folder.join(format!("{name}.tar.gz"));
     fs::write(&archive, b"", fs::PRIVATE)?;
     let home = home_of(app);
-    let inside: Vec<String> = ["env", "shared"]
+    let inside: Vec<String> = ["env", "shared", "shared.toml"]
         .map(str::to_owned)
         .into_iter()
         .chain([format!("{}.git", app.name)])

@@ -4,7 +4,8 @@
 //! home, files of root's for it ([`crate::base::server_paths`]), a database, two services, its site · undone by: [`remove`],
 //! which takes away exactly what [`create`] made, in the other order; what fails in the middle is taken away too
 //!
-//! A marker in `/var/lib/landfall` stands while an app is made: a run that was killed is cleared away by the next.
+//! What is made stands in `/var/lib/landfall/apps/NAME.json`, first as not whole: a run that was killed is cleared away by the
+//! next, and nothing is taken away that was not made here.
 
 mod account;
 pub mod backup;
@@ -16,11 +17,16 @@ pub mod postgres;
 pub mod redis;
 mod sudoers;
 mod system;
+pub mod trusted;
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::unistd::User;
+use serde::{Deserialize, Serialize};
 
+use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind, Report};
 use crate::base::host::Host;
@@ -35,6 +41,7 @@ use crate::template::site::Needs;
 pub use account::AccountError;
 pub use furnish::furnish;
 pub use system::SystemError;
+pub use trusted::TrustedError;
 
 /// Mode of what root writes and the app's group may read.
 const GROUP_READABLE: u32 = 0o640;
@@ -72,6 +79,15 @@ pub enum ProvisionError {
     /// `server setup` has not run.
     #[error("this server is not set up: {0}")]
     NotSetUp(&'static str),
+    /// The program is not root's alone.
+    #[error(transparent)]
+    Trusted(#[from] TrustedError),
+    /// A program of the system that has said why.
+    #[error("{0} failed")]
+    Failed(&'static str),
+    /// Somebody else is at it.
+    #[error("another app is being made or removed")]
+    Busy,
     /// A path that a new app would take is there.
     #[error("{0} is there already")]
     Taken(PathBuf),
@@ -85,6 +101,9 @@ impl Hint for ProvisionError {
             Self::Fs(error) => error.hints(),
             Self::Step { source, .. } => source.0.hints(),
             Self::NotSetUp(_) => vec!["landfall server setup".into()],
+            Self::Trusted(error) => error.hints(),
+            Self::Busy => vec!["try again in a moment".into()],
+            Self::Failed(_) => Vec::new(),
             Self::Taken(path) => vec![format!("look what it is: ls -la {}", path.display())],
         }
     }
@@ -100,7 +119,8 @@ impl Hint for ProvisionError {
 
     fn kind(&self) -> Kind {
         match self {
-            Self::NotSetUp(_) | Self::Taken(_) => Kind::Refused,
+            Self::NotSetUp(_) | Self::Taken(_) | Self::Trusted(_) => Kind::Refused,
+            Self::Busy => Kind::Busy,
             Self::Account(error) => error.kind(),
             _ => Kind::Failed,
         }
@@ -130,6 +150,18 @@ impl std::error::Error for Cause {
     }
 }
 
+/// What was made for an app, and whether it is whole: `/var/lib/landfall/apps/NAME.json`. Only what stands here is taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Made {
+    /// All of it is made.
+    whole: bool,
+    /// A role and a database, of the app's name, are its own.
+    database: bool,
+}
+
+/// How long another run that makes or removes an app is waited for.
+const TURN: Duration = Duration::from_secs(120);
+
 /// Makes the app. `say` hears of each part before it is made.
 pub fn create(
     host: &Host,
@@ -138,27 +170,61 @@ pub fn create(
     services: Services,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), ProvisionError> {
-    let marker = marker(paths, &app.name);
-    if marker.exists() {
+    let _turn = take_turn(paths)?;
+    trusted::check(host.exe())?;
+    if let Some(made) = read_made(paths, &app.name)?
+        && (!made.whole || paths.removing(&app.name).exists())
+    {
         say("an earlier run was interrupted; what it left is taken away");
-        take_away(paths, app, say)?;
+        take_away(paths, app, &made, say)?;
     }
     check(paths, app, services)?;
-    fs::create_folder_with_mode(&paths.state(), 0o700)?;
-    fs::write(&marker, b"", fs::PRIVATE)?;
-    let made = make(host, paths, app, services, say);
-    if made.is_err() {
+    let made = Made {
+        whole: false,
+        database: services.database,
+    };
+    write_made(paths, &app.name, &made)?;
+    if let Err(error) = make(host, paths, app, services, say) {
         say("taking away what was made");
-        if let Err(error) = take_away(paths, app, say) {
+        // What cannot be taken away now is remembered, and the next run tries again.
+        if let Err(error) = take_away(paths, app, &made, say) {
             say(&format!("warning: {error}"));
         }
+        return Err(error);
     }
-    fs::remove_file(&marker)?;
-    made
+    let whole = Made {
+        whole: true,
+        ..made
+    };
+    write_made(paths, &app.name, &whole)
 }
 
-fn marker(paths: &ServerPaths, app: &AppName) -> PathBuf {
-    paths.state().join(format!("creating-{app}"))
+fn read_made(paths: &ServerPaths, app: &AppName) -> Result<Option<Made>, ProvisionError> {
+    let text = fs::read_if_exists(&paths.made(app))?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn write_made(paths: &ServerPaths, app: &AppName, made: &Made) -> Result<(), ProvisionError> {
+    fs::create_folder_with_mode(&paths.state(), 0o700)?;
+    let file = paths.made(app);
+    if let Some(folder) = file.parent() {
+        fs::create_folder_with_mode(folder, 0o700)?;
+    }
+    let text = serde_json::to_vec(made).unwrap_or_default();
+    Ok(fs::write(&file, &text, fs::PRIVATE)?)
+}
+
+/// One at a time: two would take each other's half app for one that was left.
+fn take_turn(paths: &ServerPaths) -> Result<FileLock, ProvisionError> {
+    fs::create_folder_with_mode(&paths.run(), 0o755)?;
+    let begun = Instant::now();
+    loop {
+        match flock::try_lock(&paths.run().join("apps.lock"))? {
+            Attempt::Taken(lock) => return Ok(lock),
+            Attempt::HeldBy(_) if begun.elapsed() > TURN => return Err(ProvisionError::Busy),
+            Attempt::HeldBy(_) => thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }
 
 /// Nothing that the app would be made of is there: what is taken away later is what was made here.
@@ -205,7 +271,7 @@ fn make(
     }
     if services.redis {
         say("configuring a Redis of its own");
-        variables.push(("REDIS_URL", redis::create(paths, app, &user)?));
+        variables.extend(redis::create(paths, app, &user)?);
     }
     say("making its home, with the repository and its hooks");
     write_for_group(&paths.app_settings(name), &server::render(app), &user)?;
@@ -258,39 +324,61 @@ fn write_for_group(path: &Path, text: &str, user: &User) -> Result<(), Provision
     Ok(fs::chown(path, 0, user.gid.as_raw())?)
 }
 
-/// Takes the app away: all that [`create`] makes, whatever of it is there.
+/// Takes the app away: all that [`create`] makes, whatever of it is there. A last backup is taken once nothing of it runs, with
+/// `backup`, and gives its files.
 pub fn remove(
+    host: &Host,
     paths: &ServerPaths,
     app: &AppSettings,
+    backup: bool,
     say: &mut dyn FnMut(&str),
-) -> Result<(), ProvisionError> {
-    let marker = marker(paths, &app.name);
-    fs::create_folder_with_mode(&paths.state(), 0o700)?;
-    // A removal that is killed is finished by the next, or by the next `app create` of that name.
-    fs::write(&marker, b"", fs::PRIVATE)?;
-    take_away(paths, app, say)?;
-    Ok(fs::remove_file(&marker)?)
+) -> Result<Vec<PathBuf>, ProvisionError> {
+    let _turn = take_turn(paths)?;
+    // An app that was made before this was remembered may have a database that is somebody else's: it stays.
+    let made = read_made(paths, &app.name)?.unwrap_or(Made {
+        whole: true,
+        database: false,
+    });
+    say("stopping its services");
+    shut_out(paths, &app.name)?;
+    let mut files = Vec::new();
+    if backup {
+        say("taking a last backup");
+        files = backup::take(host, paths, app, made.database)?;
+    }
+    take_away(paths, app, &made, say)?;
+    Ok(files)
+}
+
+/// Nobody comes in any more, and nothing of the app runs.
+fn shut_out(paths: &ServerPaths, name: &AppName) -> Result<(), ProvisionError> {
+    for file in [paths.sudoers(name), paths.app_keys(name)] {
+        fs::remove_file(&file)?;
+    }
+    system::stop_services(name)?;
+    account::end_processes(name);
+    Ok(())
 }
 
 fn take_away(
     paths: &ServerPaths,
     app: &AppSettings,
+    made: &Made,
     say: &mut dyn FnMut(&str),
 ) -> Result<(), ProvisionError> {
     let name = &app.name;
+    // A run that is killed in here is finished by the next `app create` or `app remove` of that name. A `site apply` that
+    // waits for its turn finds this, and makes nothing anew.
+    write_made(paths, name, made)?;
+    fs::write(&paths.removing(name), b"", fs::PRIVATE)?;
+    shut_out(paths, name)?;
     say("taking its site out of nginx");
     site::remove(paths, app).map_err(step("the site cannot be taken out of nginx"))?;
-    say("stopping its services");
-    system::stop_services(name)?;
-    account::end_processes(name);
-    postgres::remove(paths, name)?;
     say("removing its files");
-    for file in [
-        paths.sudoers(name),
-        paths.redis_conf(name),
-        paths.logrotate(name),
-        paths.app_keys(name),
-    ] {
+    if made.database {
+        postgres::remove(paths, name)?;
+    }
+    for file in [paths.redis_conf(name), paths.logrotate(name)] {
         fs::remove_file(&file)?;
     }
     if let Some(folder) = paths.service_limits(name).parent() {
@@ -301,8 +389,14 @@ fn take_away(
         fs::remove_tree(folder)?;
     }
     account::remove(name)?;
-    // Last: until now the app could be named to be removed again.
-    Ok(fs::remove_file(&paths.app_settings(name))?)
+    for file in [
+        paths.app_settings(name),
+        paths.made(name),
+        paths.removing(name),
+    ] {
+        fs::remove_file(&file)?;
+    }
+    Ok(())
 }
 
 /// The home of an app as its layout.

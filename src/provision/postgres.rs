@@ -11,6 +11,8 @@ use crate::base::names::AppName;
 use crate::base::secret::Secret;
 use crate::base::server_paths::ServerPaths;
 
+/// The most connections of one app; PostgreSQL's default is 100 for all.
+const MOST_CONNECTIONS: u32 = 30;
 /// PostgreSQL's own system user, whom it lets in without a password (peer authentication).
 const SUPERUSER: &str = "postgres";
 
@@ -52,15 +54,25 @@ impl crate::base::hint::Hint for Taken {
 pub(super) fn create(paths: &ServerPaths, app: &AppName) -> Result<Secret, ProvisionError> {
     let password = Secret::random(40).map_err(super::step("no random bytes"))?;
     // Names are lower-case letters, digits and `-`; the password has letters, digits, `-` and `_`. Nothing to escape.
+    // `template0`, for a connection to `template1` blocks a copy of it, and what others put there would come along. The
+    // limit leaves connections for the neighbours.
     let sql = format!(
-        "CREATE ROLE \"{app}\" LOGIN PASSWORD '{}';\nCREATE DATABASE \"{app}\" OWNER \"{app}\";\nREVOKE ALL ON DATABASE \"{app}\" FROM PUBLIC;\n",
+        "CREATE ROLE \"{app}\" LOGIN CONNECTION LIMIT {MOST_CONNECTIONS} PASSWORD '{}';\nCREATE DATABASE \"{app}\" OWNER \"{app}\" TEMPLATE template0;\nREVOKE ALL ON DATABASE \"{app}\" FROM PUBLIC;\n",
         password.expose()
     );
     execute(paths, app, &sql)?;
-    let port = query("SHOW port")?;
+    let (socket, port) = (query("SHOW unix_socket_directories")?, query("SHOW port")?);
+    let folder = socket
+        .split(',')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
+    // Not 127.0.0.1: any app could listen on the port while PostgreSQL does not, and would be told the password.
     Ok(Secret::new(format!(
-        "postgres://{app}:{}@127.0.0.1:{}/{app}",
+        "postgres://{app}:{}@{}:{}/{app}",
         password.expose(),
+        folder.replace('/', "%2F"),
         port.trim()
     )))
 }
@@ -71,9 +83,21 @@ pub(super) fn remove(paths: &ServerPaths, app: &AppName) -> Result<(), Provision
         return Ok(());
     }
     let sql = format!(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{app}';\nDROP DATABASE IF EXISTS \"{app}\";\nDROP ROLE IF EXISTS \"{app}\";\n"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{app}';\nDROP DATABASE IF EXISTS \"{app}\";\n"
     );
-    execute(paths, app, &sql)
+    execute(paths, app, &sql)?;
+    if !query("SELECT rolname FROM pg_roles")?
+        .lines()
+        .any(|name| name == app.as_str())
+    {
+        return Ok(());
+    }
+    // What it may have left in the one database that everybody may enter.
+    execute(
+        paths,
+        app,
+        &format!("DROP OWNED BY \"{app}\";\nDROP ROLE \"{app}\";\n"),
+    )
 }
 
 /// Runs statements from a file that only the superuser of PostgreSQL may read: no password stands in an argument.
@@ -112,31 +136,16 @@ fn psql(args: &[&str]) -> Result<String, SystemError> {
     system::run("psql", &argv)
 }
 
-/// Dumps the app's database into `file`, in PostgreSQL's own format. False where there is none.
-pub(super) fn dump(app: &AppName, file: &Path) -> Result<bool, ProvisionError> {
-    if !is_installed()
-        || query("SELECT datname FROM pg_database")?
-            .lines()
-            .all(|name| name != app.as_str())
-    {
-        return Ok(false);
-    }
-    fs::write(file, b"", fs::PRIVATE)?;
-    let owner = crate::base::user::ids(SUPERUSER).unwrap_or_default();
-    fs::chown(file, owner.0, owner.1)?;
-    system::run(
+/// Dumps the app's database into `file`, in PostgreSQL's own format.
+pub(super) fn dump(app: &AppName, file: &Path) -> Result<(), ProvisionError> {
+    let argv = [
+        "runuser",
+        "--user",
+        SUPERUSER,
+        "--",
         "pg_dump",
-        &[
-            "runuser",
-            "--user",
-            SUPERUSER,
-            "--",
-            "pg_dump",
-            "--format=custom",
-            "--file",
-            &file.to_string_lossy(),
-            app.as_str(),
-        ],
-    )?;
-    Ok(true)
+        "--format=custom",
+        app.as_str(),
+    ];
+    system::run_into("pg_dump", &argv, file)
 }

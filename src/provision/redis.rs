@@ -1,7 +1,7 @@
 //! A Redis of the app's own, run as its user: numbers of one Redis are no wall between apps, for any client may choose
 //! any of them.
 //!
-//! takes: the app · gives: its `REDIS_URL` · touches: `/etc/landfall/redis/NAME.conf`, `redis/` in the home · undone by:
+//! takes: the app · gives: its `REDIS_URL` and `CELERY_BROKER_URL` · touches: `/etc/landfall/redis/NAME.conf`, `redis/` in the home · undone by:
 //! removing them
 
 use std::path::Path;
@@ -9,39 +9,39 @@ use std::path::Path;
 use nix::unistd::User;
 
 use super::ProvisionError;
-use crate::base::fs;
 use crate::base::secret::Secret;
 use crate::base::server_paths::ServerPaths;
 use crate::config::server::AppSettings;
 
 /// Its data, in the app's home.
 pub(super) const FOLDER: &str = "redis";
-/// Ports are given from here on; the shared Redis has 6379.
-const FIRST_PORT: u16 = 16_379;
-
 /// True where there is a Redis to run.
 pub fn is_installed() -> bool {
     Path::new("/usr/bin/redis-server").exists()
 }
 
-/// Writes its configuration.
+/// Writes its configuration; gives the variables that lead to it.
+///
+/// It listens on a socket in a folder that only the app's user enters: a port of this machine could be taken by another app
+/// while Redis does not run, and whoever has it is told the password. Celery reads `CELERY_BROKER_URL` by itself
+/// (celery/app/utils.py, `Settings.broker_url`) and has a form of its own for sockets.
 pub(super) fn create(
     paths: &ServerPaths,
     app: &AppSettings,
     user: &User,
-) -> Result<Secret, ProvisionError> {
+) -> Result<[(&'static str, Secret); 2], ProvisionError> {
     if !is_installed() {
         return Err(ProvisionError::NotSetUp("Redis is not installed"));
     }
     let password = Secret::random(40).map_err(super::step("no random bytes"))?;
-    let port = free_port(paths)?;
+    let folder = app.home.join(FOLDER);
     let text = format!(
         "# Written by landfall for {}.
-bind 127.0.0.1
-port {port}
-protected-mode yes
-requirepass {}
-dir {}/{FOLDER}
+port 0
+unixsocket {folder}/redis.sock
+unixsocketperm 700
+requirepass {password}
+dir {folder}
 appendonly yes
 daemonize no
 supervised no
@@ -50,34 +50,18 @@ databases 16
 maxmemory-policy noeviction
 ",
         app.name,
-        password.expose(),
-        app.home.display()
+        folder = folder.display(),
+        password = password.expose(),
     );
     super::write_for_group(&paths.redis_conf(&app.name), &text, user)?;
-
-    Ok(Secret::new(format!(
-        "redis://:{}@127.0.0.1:{port}/0",
-        password.expose()
-    )))
-}
-
-/// A port that no app's configuration names and nobody listens on.
-fn free_port(paths: &ServerPaths) -> Result<u16, ProvisionError> {
-    let folder = paths
-        .redis_conf(&"x".parse().expect("a name"))
-        .with_file_name("");
-    let mut taken = Vec::new();
-    for file in fs::list(&folder)? {
-        let text = fs::read(&file)?;
-        taken.extend(
-            text.lines()
-                .filter_map(|line| line.strip_prefix("port "))
-                .filter_map(|port| port.trim().parse::<u16>().ok()),
-        );
-    }
-    Ok((FIRST_PORT..u16::MAX)
-        .find(|port| {
-            !taken.contains(port) && std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()
-        })
-        .unwrap_or(FIRST_PORT))
+    let at = |scheme: &str, query: &str| {
+        let (password, folder) = (password.expose(), folder.display());
+        Secret::new(format!(
+            "{scheme}://:{password}@{folder}/redis.sock?{query}=0"
+        ))
+    };
+    Ok([
+        ("REDIS_URL", at("unix", "db")),
+        ("CELERY_BROKER_URL", at("redis+socket", "virtual_host")),
+    ])
 }

@@ -1,9 +1,12 @@
 //! Programs of the system that root runs for an app: no shell, a chosen environment, a time limit.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::Duration;
 
+use super::ProvisionError;
 use crate::base::command::{Cmd, CommandError, output};
+use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::host::SYSTEM_PATH;
 use crate::base::names::AppName;
@@ -38,6 +41,32 @@ pub(super) fn run(what: &'static str, argv: &[&str]) -> Result<String, SystemErr
         what,
         source: Box::new(error),
     })
+}
+
+/// As [`run`], with what it prints in `file`, which is root's alone; where it fails there is no file.
+pub(super) fn run_into(
+    what: &'static str,
+    argv: &[&str],
+    file: &Path,
+) -> Result<(), ProvisionError> {
+    fs::write(file, b"", fs::PRIVATE)?;
+    let words: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+    let target = OpenOptions::new()
+        .write(true)
+        .open(file)
+        .map_err(|source| FsError::new("open", file, source))?;
+    let status = Cmd::from_argv(&words)
+        .cwd(Path::new("/"))
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
+        .to_std()
+        .stdout(target)
+        .status();
+    if status.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    fs::remove_file(file)?;
+    Err(ProvisionError::Failed(what))
 }
 
 fn units(app: &AppName) -> [String; 2] {

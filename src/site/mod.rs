@@ -21,8 +21,9 @@ use std::time::{Duration, SystemTime};
 use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
+use crate::base::names::AppName;
 use crate::base::server_paths::ServerPaths;
-use crate::config::server::AppSettings;
+use crate::config::server::{self, AppSettings};
 use crate::template::server_site::ServerSite;
 use crate::template::site::Needs;
 use crate::template::{self, Template, TemplateError};
@@ -67,6 +68,17 @@ pub enum ApplyError {
     /// The old site could not be put back.
     #[error("the new site failed, and the old one could not be put back")]
     NotBack(#[source] Box<ApplyError>),
+    /// It is being taken away.
+    #[error("`{0}` is being removed, or is no more")]
+    Gone(AppName),
+    /// Two sites with one name.
+    #[error("`{domain}` is a domain of `{app}` already")]
+    DomainTaken {
+        /// The name.
+        domain: String,
+        /// Whose it is.
+        app: AppName,
+    },
     /// Somebody else is at it.
     #[error("another site is being applied: {0}")]
     Busy(String),
@@ -84,6 +96,8 @@ impl Hint for ApplyError {
             Self::Reload(error) => error.hints(),
             Self::Silent(error) => error.hints(),
             Self::NotBack(_) => vec!["nginx -t && systemctl reload nginx".into()],
+            Self::Gone(_) => vec!["landfall app list".into()],
+            Self::DomainTaken { app, .. } => vec![format!("landfall app show {app}")],
             Self::Busy(_) => vec!["try again in a moment".into()],
         }
     }
@@ -100,6 +114,7 @@ impl Hint for ApplyError {
     fn kind(&self) -> Kind {
         match self {
             Self::Busy(_) => Kind::Busy,
+            Self::Gone(_) | Self::DomainTaken { .. } => Kind::Refused,
             Self::Override(error) => error.kind(),
             _ => Kind::Failed,
         }
@@ -126,6 +141,11 @@ pub fn apply(
     test_only: bool,
 ) -> Result<Applied, ApplyError> {
     let _turn = take_turn(server)?;
+    // While this one waited the app may have been taken away; nothing of it is made anew.
+    if server.removing(&app.name).exists() || !server.app_settings(&app.name).exists() {
+        return Err(ApplyError::Gone(app.name.clone()));
+    }
+    check_domains(server, app)?;
     let program = nginx::find()?;
     stand_in::ensure(server, app, now)?;
     for folder in [server.site_logs(&app.name), server.challenges()] {
@@ -154,6 +174,36 @@ pub fn apply(
         return Err(error);
     }
     Ok(Applied::Served)
+}
+
+/// No other app's settings name a domain of this one: nginx would let the first file win, and serve one app's visitors with
+/// another.
+pub fn check_domains(server: &ServerPaths, app: &AppSettings) -> Result<(), ApplyError> {
+    let names = |app: &AppSettings| -> Vec<String> {
+        let all = app.domains.iter().chain(&app.redirect_domains);
+        all.map(|domain| domain.as_str().to_ascii_lowercase())
+            .collect()
+    };
+    let ours = names(app);
+    for file in fs::list(&server.apps())? {
+        // An app whose settings cannot be read is somebody else's trouble.
+        let Some(other) = fs::read(&file)
+            .ok()
+            .and_then(|text| server::parse(&text, "").ok())
+        else {
+            continue;
+        };
+        if other.name == app.name {
+            continue;
+        }
+        if let Some(domain) = names(&other).into_iter().find(|name| ours.contains(name)) {
+            return Err(ApplyError::DomainTaken {
+                domain,
+                app: other.name,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Takes the app's site out of nginx.

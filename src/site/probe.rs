@@ -96,9 +96,9 @@ pub(super) fn neighbours(server: &ServerPaths, app: &AppName) -> Vec<Neighbour> 
         .iter()
         .filter_map(|file| {
             let settings = server::parse(&fs::read(file).ok()?, "").ok()?;
-            let domain = settings.domains.first()?.clone();
-            (settings.name != *app && settings.listen.is_none()).then_some(domain)
+            (settings.name != *app && settings.listen.is_none()).then_some(settings.domains)
         })
+        .flatten()
         .filter_map(|domain| {
             let state = state_of(&domain).ok()?;
             Some(Neighbour { domain, state })

@@ -88,9 +88,9 @@ fn removing_an_app_leaves_nothing_but_its_backup() {
         );
     }
     vps.sh("echo precious >/srv/landfall/notes/shared/upload.txt
-            psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -qc 'CREATE TABLE kept AS SELECT 42 AS answer'
-            url=$(grep ^REDIS_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\'); auth=${url#redis://:}; port=${auth#*@127.0.0.1:}
-            test \"$(REDISCLI_AUTH=${auth%@*} redis-cli -p ${port%/*} PING)\" = PONG");
+            runuser -u notes -- psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -qc 'CREATE TABLE kept AS SELECT 42 AS answer'
+            url=$(grep ^REDIS_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d '\"'); auth=${url#unix://:}; path=${auth#*@}
+            test \"$(REDISCLI_AUTH=${auth%@*} redis-cli -s ${path%\\?*} PING)\" = PONG");
 
     let removed = vps.exec(&["landfall", "app", "remove", "notes"]);
     assert_eq!(

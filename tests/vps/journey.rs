@@ -175,7 +175,7 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
     );
 
     // The database and Redis are the server's, not files.
-    let tables = vps.sh("psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -tAc '\\dt'");
+    let tables = vps.sh("runuser -u notes -- psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -tAc '\\dt'");
     assert!(tables.contains("django_migrations"), "{tables}");
     everything_else_is_refused(&laptop);
     a_push_that_fails_leaves_everything(&vps, &laptop);

@@ -14,6 +14,7 @@
 mod apps;
 mod attacks;
 mod journey;
+mod mistakes;
 mod package;
 #[allow(
     dead_code,

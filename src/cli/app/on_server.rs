@@ -1,26 +1,22 @@
 //! `landfall app create` and `app remove` as root: apps of the server, each with its own system user.
 
-use nix::unistd::User;
-
 use super::create::Args;
 use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
-use crate::base::names::{AppName, Domain};
+use crate::base::names::AppName;
 use crate::base::server_paths::ServerPaths;
 use crate::base::user;
-use crate::cli::session;
 use crate::cli::{Ended, output};
 use crate::config::server::AppSettings;
 use crate::provision::{self, Services, postgres, redis};
+use crate::site;
 
 /// An app that the server cannot have.
 #[derive(Debug, thiserror::Error)]
 enum OnServerError {
     #[error("`{0}` needs a domain: the server's nginx serves several sites")]
     NoDomain(AppName),
-    #[error("`{domain}` is a domain of `{app}` already")]
-    DomainTaken { domain: Domain, app: AppName },
     #[error("removing `{0}` takes root")]
     NotRoot(AppName),
 }
@@ -34,7 +30,6 @@ impl Hint for OnServerError {
                     "with an nginx of its own, on a port: landfall app create {name} --user-mode"
                 ),
             ],
-            Self::DomainTaken { app, .. } => vec![format!("landfall app show {app}")],
             Self::NotRoot(name) => vec![format!("sudo landfall app remove {name} --yes")],
         }
     }
@@ -42,7 +37,7 @@ impl Hint for OnServerError {
     fn kind(&self) -> Kind {
         match self {
             Self::NoDomain(_) => Kind::Usage,
-            Self::DomainTaken { .. } | Self::NotRoot(_) => Kind::Refused,
+            Self::NotRoot(_) => Kind::Refused,
         }
     }
 }
@@ -50,7 +45,7 @@ impl Hint for OnServerError {
 pub(super) fn create(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
     let paths = ServerPaths::default();
     let settings = settings(&paths, args)?;
-    check_domains(host, &settings)?;
+    site::check_domains(&paths, &settings)?;
     let services = Services {
         database: !args.leaves_out_database() && postgres::is_installed(),
         redis: !args.leaves_out_redis() && redis::is_installed(),
@@ -60,7 +55,7 @@ pub(super) fn create(host: &Host, args: &Args) -> Result<AppSettings, Ended> {
     })?;
     let mut has = vec!["SECRET_KEY"];
     has.extend(services.database.then_some("DATABASE_URL"));
-    has.extend(services.redis.then_some("REDIS_URL"));
+    has.extend(services.redis.then_some("REDIS_URL and CELERY_BROKER_URL"));
     output::say(format!("its environment has {}", has.join(", ")));
     Ok(settings)
 }
@@ -75,28 +70,6 @@ fn settings(paths: &ServerPaths, args: &Args) -> Result<AppSettings, OnServerErr
         return Err(OnServerError::NoDomain(args.name.clone()));
     }
     Ok(settings)
-}
-
-/// nginx would let the first of two sites with one name win.
-fn check_domains(host: &Host, settings: &AppSettings) -> Result<(), Ended> {
-    for (app, file) in session::all_apps(host)? {
-        if app == settings.name {
-            // What a killed run left, or an app that is there: `provision` tells them apart.
-            continue;
-        }
-        // An app whose settings cannot be read is somebody else's trouble.
-        let Ok(other) = session::read_settings(&file) else {
-            continue;
-        };
-        let theirs = other.domains.iter().chain(&other.redirect_domains);
-        let ours = settings.domains.iter().chain(&settings.redirect_domains);
-        let theirs: Vec<&Domain> = theirs.collect();
-        if let Some(domain) = ours.into_iter().find(|domain| theirs.contains(domain)) {
-            let domain = domain.clone();
-            return Err(OnServerError::DomainTaken { domain, app }.into());
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn next_steps(settings: &AppSettings) {
@@ -128,14 +101,10 @@ pub(super) fn remove(host: &Host, app: &AppSettings, backup: bool) -> Result<(),
         return Err(OnServerError::NotRoot(app.name.clone()).into());
     }
     let paths = ServerPaths::default();
-    if backup && User::from_name(app.name.as_str()).is_ok_and(|user| user.is_some()) {
-        output::say("taking a last backup");
-        for file in provision::backup::take(host, &paths, app)? {
-            let size = fs::size(&file)?;
-            output::line(format!("  {} ({size})", file.display()));
-        }
+    for file in provision::remove(host, &paths, app, backup, &mut |part| output::say(part))? {
+        let size = fs::size(&file)?;
+        output::say(format!("the last backup: {} ({size})", file.display()));
     }
-    provision::remove(&paths, app, &mut |part| output::say(part))?;
     output::say(format!("{} is removed", app.name));
     Ok(())
 }

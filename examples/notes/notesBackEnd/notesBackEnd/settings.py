@@ -99,7 +99,7 @@ REST_FRAMEWORK = {
 
 # A server gives the app a Redis of its own. Without one Celery's messages are files: no broker to install for an example.
 # See broker.py.
-CELERY_BROKER_URL = os.environ.get("REDIS_URL") or "filesystem://localhost"
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "filesystem://localhost"
 if CELERY_BROKER_URL.startswith("filesystem:"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(DATA / "broker" / "queue"),
