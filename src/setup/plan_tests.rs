@@ -227,6 +227,19 @@ fn the_firewall_lets_in_ssh_where_it_really_listens() {
 }
 
 #[test]
+fn only_roots_own_sshd_is_believed_when_it_reports_a_failure() {
+    let plan = plan(&bookworm());
+    let jail = file(&plan, "/etc/fail2ban/jail.d/landfall.conf");
+    let (_, rest) = jail.split_once("journalmatch=\"").unwrap();
+    let (matches, _) = rest.split_once('"').unwrap();
+    let programs: Vec<&str> = matches
+        .split(" + ")
+        .map(|one| one.strip_prefix("_UID=0 _COMM=").unwrap())
+        .collect();
+    assert_eq!(programs, ["sshd", "sshd-session", "sshd-auth"]);
+}
+
+#[test]
 fn ubuntu_and_whoever_has_it_keep_ufw() {
     let ubuntu = plan(&server("ubuntu", "24.04", Version(1, 24, 0)));
     let mut debian = bookworm();

@@ -143,6 +143,38 @@ fn apps_log_in_by_roots_keys_alone(vps: &Vps) {
     assert_eq!(text_of(&ran), "only this\n", "{}", error_of(&ran));
 }
 
+/// What fail2ban's jail of ssh has counted.
+fn failures(vps: &Vps) -> u32 {
+    let status = vps.ok(&["fail2ban-client", "status", "sshd"]);
+    let count = status
+        .lines()
+        .find_map(|line| line.split_once("Total failed:"));
+    count.expect("a count").1.trim().parse().expect("a number")
+}
+
+/// A failed login counts; what a user writes into the journal by a program that it calls sshd does not.
+fn only_sshds_own_failures_are_counted(vps: &Vps) {
+    let before = failures(vps);
+    vps.sh(
+        "install -m 755 /usr/bin/logger /tmp/sshd
+         for i in 1 2 3; do runuser -u nobody -- /tmp/sshd -t sshd 'Failed password for root from 203.0.113.9 port 4711 ssh2'; done
+         for i in $(seq 50); do [ $(journalctl -q _UID=65534 _COMM=sshd | wc -l) = 3 ] && exit; sleep 0.1; done; exit 1",
+    );
+    assert!(offered(vps, "nobody-knows-me").contains("publickey"));
+    // It reads the journal in order: with the login counted, it has passed the lines before.
+    let counted = until_some(
+        "the login is counted",
+        Duration::from_secs(20),
+        || match failures(vps) {
+            now if now > before => Some(now - before),
+            _ => None,
+        },
+    );
+    assert_eq!(counted, 1);
+    let status = vps.ok(&["fail2ban-client", "get", "sshd", "banip"]);
+    assert!(!status.contains("203.0.113.9"), "{status}");
+}
+
 /// A new server: what cloud images have, and nothing else.
 fn new_server(name: &str, release: Debian) -> Vps {
     let vps = Vps::boot_release(name, release, Layer::Bare);
@@ -205,6 +237,7 @@ fn a_new_server_is_set_up(release: Debian, name: &str) -> Vps {
     vps.sh(
         "systemctl is-active postgresql nginx && ! systemctl is-enabled supervisor redis-server",
     );
+    only_sshds_own_failures_are_counted(&vps);
     names_that_are_nobodys_get_nothing(&vps);
     vps
 }
