@@ -270,7 +270,7 @@ fn is_changed_conffile(package: &str, file: &str) -> bool {
 }
 
 /// sshd's own words, or, where it has never run (a socket starts it), what its socket says.
-fn sshd_settings() -> Result<Option<SshdSettings>, CommandError> {
+fn sshd_settings() -> Result<Option<SshdSettings>, Report> {
     if !Path::new("/usr/sbin/sshd").exists() {
         return Ok(None);
     }
@@ -289,6 +289,14 @@ fn sshd_settings() -> Result<Option<SshdSettings>, CommandError> {
     if settings.ports.is_empty() {
         settings.ports = socket;
     }
+    // What others say of root, also where our own file is read before theirs.
+    let others = configs("/etc/ssh/sshd_config.d")?
+        .iter()
+        .filter(|file| *file != Path::new(super::ssh::CONF))
+        .map(|file| fs::read(file).unwrap_or_default())
+        .collect::<Vec<_>>();
+    let said = sshd::root_login(&read("/etc/ssh/sshd_config"), &others);
+    settings.heed_root_login(said.as_deref());
     Ok(Some(settings))
 }
 
@@ -307,6 +315,9 @@ fn admin_key(host: &Host, sshd: Option<&SshdSettings>) -> Option<PathBuf> {
     let user = host.var("SUDO_USER").filter(|user| *user != "root");
     let passwd = read("/etc/passwd");
     let name = user.unwrap_or("root");
+    if name == "root" && sshd.is_some_and(SshdSettings::shuts_root_out) {
+        return None;
+    }
     let home = passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         (fields.len() == 7 && fields[0] == name).then(|| PathBuf::from(fields[5]))

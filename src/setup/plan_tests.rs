@@ -175,6 +175,29 @@ fn passwords_go_only_where_a_key_lets_the_caller_in() {
 }
 
 #[test]
+fn what_is_stricter_for_root_than_ours_stays() {
+    let mut facts = bookworm();
+    let ours = file(&plan(&facts), SSHD).to_owned();
+    for word in ["no", "forced-commands-only"] {
+        facts.sshd.as_mut().unwrap().root_login = word.into();
+        // Also after a run that wrote the line, with somebody's rule come later.
+        let mut memory = Memory::default();
+        for _ in 0..2 {
+            let plan = Plan::make(&facts, &memory, &BTreeSet::new());
+            let text = file(&plan, SSHD);
+            assert!(text.contains("\nPasswordAuthentication no\n"));
+            assert!(!text.contains("PermitRootLogin"));
+            assert!(note(&plan, Group::Ssh, &format!("PermitRootLogin {word}")));
+            memory.files.insert(SSHD.into(), ours.clone());
+        }
+    }
+    for word in ["yes", "prohibit-password"] {
+        facts.sshd.as_mut().unwrap().root_login = word.into();
+        assert_eq!(file(&plan(&facts), SSHD), ours);
+    }
+}
+
+#[test]
 fn apps_log_in_by_roots_key_files_alone_and_get_nothing_else() {
     let plan = plan(&bookworm());
     let (_, block) = file(&plan, SSHD)

@@ -402,6 +402,14 @@ fn a_change_by_hand_is_kept_and_shown_and_a_refused_file_is_put_back() {
     let vps = Vps::boot("hand", Layer::Packages);
     install(&vps);
 
+    // A key of root's lets nobody in where root may not log in.
+    let shut = "/etc/ssh/sshd_config.d/10-root.conf";
+    let plans = |words: &str| text_of(&setup(&vps, &["--dry-run"])).contains(words);
+    assert!(plans("\n+PasswordAuthentication no\n"));
+    vps.write(shut, "PermitRootLogin no\n");
+    assert!(!plans("\n+PasswordAuthentication no\n"));
+    vps.ok(&["rm", shut]);
+
     // A neighbour that answers to every name already: nginx refuses a second one.
     let neighbour = "/etc/nginx/conf.d/other.conf";
     vps.write(
@@ -467,6 +475,20 @@ fn a_change_by_hand_is_kept_and_shown_and_a_refused_file_is_put_back() {
     }
     set_up(&vps);
     is_as_planned(&vps);
+
+    // Somebody shuts root out, in a file that sshd reads after ours.
+    vps.sh("sshd -T | grep -qx 'permitrootlogin without-password'; echo 'PermitRootLogin no' >>/etc/ssh/sshd_config");
+    let said = set_up(&vps);
+    assert!(said.contains("(PermitRootLogin no)"), "{said}");
+    vps.sh(
+        "sshd -T | grep -qx 'permitrootlogin no'; sshd -T | grep -qx 'passwordauthentication no'",
+    );
+    is_as_planned(&vps);
+    let again = set_up(&vps);
+    assert!(
+        again.ends_with("nothing to do: the server is as planned\n"),
+        "{again}"
+    );
 
     let user = vps.exec(&[
         "runuser", "-u", "nobody", "--", "landfall", "server", "setup",
