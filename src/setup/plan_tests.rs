@@ -263,6 +263,23 @@ fn only_roots_own_sshd_is_believed_when_it_reports_a_failure() {
 }
 
 #[test]
+fn every_folder_that_apps_share_is_roots_from_the_start() {
+    let paths = crate::base::server_paths::ServerPaths::default();
+    let plan = plan(&bookworm());
+    let mode = |wanted: std::path::PathBuf| {
+        plan.items.iter().find_map(|item| match &item.what {
+            What::Folder { path, mode } if *path == wanted.to_string_lossy() => Some(*mode),
+            _ => None,
+        })
+    };
+    assert_eq!(mode(paths.challenges()), Some(0o755));
+    assert_eq!(mode(paths.homes()), Some(0o755));
+    assert_eq!(mode(paths.keys()), Some(0o755));
+    assert_eq!(mode(paths.state()), Some(0o700));
+    assert_eq!(mode(paths.backups()), Some(0o700));
+}
+
+#[test]
 fn ubuntu_and_whoever_has_it_keep_ufw() {
     let ubuntu = plan(&server("ubuntu", "24.04", Version(1, 24, 0)));
     let mut debian = bookworm();
