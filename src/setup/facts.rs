@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
+use super::admin_key::admin_key;
 use super::packages;
 use crate::base::command::{Cmd, CommandError, output};
 use crate::base::fs;
 use crate::base::hint::{Hint, Report};
 use crate::base::host::{Host, SYSTEM_PATH};
+use crate::base::server_paths::ServerPaths;
+use crate::config::server::{self, Layout};
 use crate::tool::nginx_version::{self, Version};
 use crate::tool::sshd::{self, SshdSettings};
 use crate::tool::systemd::{self, UnitState};
@@ -56,6 +59,8 @@ pub struct Facts {
     pub nginx_main: Vec<String>,
     /// Debian's example site, where it is switched on.
     pub nginx_default_site: Option<DefaultSite>,
+    /// Where backends of apps in the split layout listen, besides 443.
+    pub backend_ports: Vec<u16>,
     /// sshd's settings; none where it does not run.
     pub sshd: Option<SshdSettings>,
     /// sshd's main file reads the folder that ours is in.
@@ -143,6 +148,7 @@ impl Facts {
             nginx: nginx(&candidates),
             nginx_main: directives(&read("/etc/nginx/nginx.conf")),
             nginx_default_site: default_site(),
+            backend_ports: backend_ports(&ServerPaths::default().apps())?,
             admin_key: admin_key(host, sshd.as_ref()),
             sshd,
             sshd_reads_folder: reads_folder(&read("/etc/ssh/sshd_config")),
@@ -257,6 +263,20 @@ fn default_site() -> Option<DefaultSite> {
     })
 }
 
+/// By root's settings of the apps. A file that cannot be read is that app's trouble, and has no site.
+fn backend_ports(apps: &Path) -> Result<Vec<u16>, fs::FsError> {
+    let mut ports: Vec<u16> = fs::list(apps)?
+        .iter()
+        .filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
+        .filter_map(|file| server::parse(&fs::read(file).ok()?, "").ok())
+        .filter(|app| app.listen.is_none() && app.layout == Layout::Split)
+        .map(|app| app.backend_port)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
 /// dpkg names the files of a package that are not as it brought them, and then ends with 1.
 fn is_changed_conffile(package: &str, file: &str) -> bool {
     let verify = Cmd::new("dpkg")
@@ -308,74 +328,6 @@ fn reads_folder(text: &str) -> bool {
             .is_some_and(|word| word.eq_ignore_ascii_case("include"))
             && words.any(|word| word.contains("sshd_config.d/"))
     })
-}
-
-/// A file with a key that lets the caller in: root's, or that of the user who became root by sudo.
-fn admin_key(host: &Host, sshd: Option<&SshdSettings>) -> Option<PathBuf> {
-    let user = host.var("SUDO_USER").filter(|user| *user != "root");
-    let passwd = read("/etc/passwd");
-    let name = user.unwrap_or("root");
-    if name == "root" && sshd.is_some_and(SshdSettings::shuts_root_out) {
-        return None;
-    }
-    let home = passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.len() == 7 && fields[0] == name).then(|| PathBuf::from(fields[5]))
-    })?;
-    let files = sshd.map(|sshd| sshd.key_files.clone()).unwrap_or_default();
-    let mut files = files.iter().map(|file| {
-        let file = file.replace("%h", &home.to_string_lossy());
-        home.join(file.replace("%u", name).replace("%%", "%"))
-    });
-    files.find(|file| fs::read(file).is_ok_and(|text| has_key(&text)))
-}
-
-/// A line that is a key that lets somebody in to do what they like: with no command of its own, and not `restrict`ed. Cloud
-/// images put the latter into root's file, to say that somebody else should log in.
-fn has_key(text: &str) -> bool {
-    const KINDS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
-    let is_key = |text: &str| {
-        let mut words = text.split_whitespace();
-        let kind = words.next().unwrap_or_default();
-        KINDS.iter().any(|start| kind.starts_with(start))
-            && words.next().is_some_and(|word| word.starts_with("AAAA"))
-    };
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-        .any(|line| {
-            if is_key(line) {
-                return true;
-            }
-            let (options, rest) = key_options(line);
-            let shut = |option: &String| {
-                let name = option.split('=').next().unwrap_or_default();
-                name.eq_ignore_ascii_case("command") || name.eq_ignore_ascii_case("restrict")
-            };
-            is_key(rest) && !options.iter().any(shut)
-        })
-}
-
-/// The options before a key, and what follows them: a blank ends them, a comma parts them, neither within quotes.
-fn key_options(line: &str) -> (Vec<String>, &str) {
-    let mut options = vec![String::new()];
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, c) in line.char_indices() {
-        match c {
-            '"' if !escaped => quoted = !quoted,
-            ' ' | '\t' if !quoted => return (options, &line[at..]),
-            ',' if !quoted => {
-                options.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        escaped = c == '\\' && !escaped;
-        if let Some(option) = options.last_mut() {
-            option.push(c);
-        }
-    }
-    (options, "")
 }
 
 fn programs() -> Vec<String> {
@@ -492,36 +444,44 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_a_key_with_or_without_options() {
-        assert!(has_key("# mine\nssh-ed25519 AAAAC3Nz me@here\n"));
-        assert!(has_key(
-            "from=\"192.0.2.1, command=x\",no-agent-forwarding ecdsa-sha2-nistp256 AAAAE2Vj me\n"
-        ));
-        assert!(!has_key("# ssh-ed25519 AAAAC3Nz me@here\n\n"));
-        assert!(!has_key("ssh-ed25519\n"));
-    }
-
-    #[test]
-    fn a_key_with_a_command_or_restricted_lets_nobody_administer() {
-        // Ubuntu's cloud images, in root's file.
-        let cloud = "no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command=\"echo 'Please login as the user \\\"ubuntu\\\" rather \
-                     than the user \\\"root\\\".';echo;sleep 10;exit 142\" ssh-ed25519 AAAAC3Nz me@here\n";
-        assert!(!has_key(cloud));
-        assert!(!has_key("Command=\"git-shell\" ssh-ed25519 AAAAC3Nz git\n"));
-        assert!(!has_key("restrict ssh-ed25519 AAAAC3Nz backup\n"));
-        assert!(!has_key(
-            "restrict,command=\"ssh-x AAAA \" ssh-ed25519 AAAAC3Nz backup\n"
-        ));
-        assert!(has_key(&format!("{cloud}ssh-ed25519 AAAAC3Nz another\n")));
-    }
-
-    #[test]
     fn nginxs_own_directives_are_those_not_commented_out() {
         let text = "http {\n\t# server_tokens off;\n\tserver_tokens build; # x\n\tssl_protocols TLSv1.2;\n\tinclude /etc/nginx/conf.d/*.conf;\n}\n";
         assert_eq!(
             directives(text),
             ["http", "server_tokens", "ssl_protocols", "include"]
         );
+    }
+
+    #[test]
+    fn a_split_sites_port_is_known_by_the_apps_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(backend_ports(&dir.path().join("none")).unwrap(), [0; 0]);
+        let app = |name: &str, rest: &str| {
+            let text = format!(
+                "name = \"{name}\"\nbranch = \"main\"\ndomains = [\"{name}.example\"]\nhome = \"/srv/landfall/{name}\"\n{rest}"
+            );
+            assert!(
+                server::parse(&text, "").is_ok(),
+                "{:?}",
+                server::parse(&text, "")
+            );
+            fs::write(
+                &dir.path().join(format!("{name}.toml")),
+                text.as_bytes(),
+                0o640,
+            )
+            .unwrap();
+        };
+        app("one", "");
+        app("two", "layout = \"split\"\nbackend_port = 9443\n");
+        app("three", "layout = \"split\"\n");
+        app("four", "layout = \"split\"\n");
+        app(
+            "own",
+            "layout = \"split\"\nbackend_port = 7443\nlisten = \"127.0.0.1:8000\"\n",
+        );
+        fs::write(&dir.path().join("broken.toml"), b"layout = ", 0o640).unwrap();
+        assert_eq!(backend_ports(dir.path()).unwrap(), [8443, 9443]);
     }
 
     #[test]

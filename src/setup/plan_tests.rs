@@ -95,7 +95,7 @@ fn each_release_gets_an_nginx_file_that_its_version_knows() {
     ] {
         let plan = plan(&server(id, version, nginx));
         let text = file(&plan, NGINX);
-        assert!(text.contains("listen [::]:8443 ssl http2 default_server;"));
+        assert!(text.contains("listen [::]:443 ssl http2 default_server;"));
         assert!(text.contains("ssl_reject_handshake on;") && !text.contains("http2 on;"));
     }
 
@@ -118,6 +118,22 @@ fn what_nginxs_main_file_says_is_not_said_twice() {
     let plan = plan(&facts);
     let text = file(&plan, NGINX);
     assert!(!text.contains("server_tokens") && text.contains("server_names_hash_bucket_size"));
+}
+
+#[test]
+fn nginx_takes_a_backends_port_only_where_an_app_has_one_and_comes_back_by_itself() {
+    let mut facts = bookworm();
+    let alone = plan(&facts);
+    assert!(!file(&alone, NGINX).contains("8443"));
+    facts.backend_ports = vec![8443, 9443];
+    let plan = plan(&facts);
+    for listen in ["8443", "[::]:8443", "9443", "[::]:9443"] {
+        let line = format!("    listen {listen} ssl http2 default_server;\n");
+        assert!(file(&plan, NGINX).contains(&line), "{line}");
+    }
+    let unit = file(&plan, "/etc/systemd/system/nginx.service.d/landfall.conf");
+    assert!(unit.contains("[Unit]\nStartLimitIntervalSec=0\n"));
+    assert!(unit.contains("[Service]\nRestart=on-failure\nRestartSec=2s\n"));
 }
 
 #[test]

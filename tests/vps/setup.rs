@@ -77,6 +77,30 @@ fn is_open(vps: &Vps, port: u16) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
 }
 
+/// An app with the backend on a port of its own.
+const SPLIT: &str = "name = \"split\"\nhome = \"/srv/landfall/split\"\nbranch = \"main\"\ndomains = [\"split.example\"]\nlayout = \"split\"\nbackend_port = 9443\n";
+
+/// A port that any user may take is no condition of nginx's start; one that an app needs is waited for.
+fn a_taken_port_is_not_the_end_of_all_sites(vps: &Vps) {
+    vps.sh("systemctl stop nginx
+            systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 8443
+            for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:8443/ && break; sleep 0.1; done
+            systemctl start nginx && systemctl stop taker");
+
+    vps.write("/etc/landfall/apps/split.toml", SPLIT);
+    let check = text_of(&vps.exec(&["landfall", "server", "check"]));
+    assert!(check.contains("\n+    listen 9443 ssl"), "{check}");
+    set_up(vps);
+    is_as_planned(vps);
+    vps.sh("systemctl stop nginx
+            systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 9443
+            for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9443/ && break; sleep 0.1; done
+            ! systemctl start nginx && systemctl stop taker");
+    until_some("nginx is back", Duration::from_secs(20), || {
+        is_open(vps, 80).then_some(())
+    });
+}
+
 /// Names that are nobody's see no page, on any port, though a neighbour has one.
 fn names_that_are_nobodys_get_nothing(vps: &Vps) {
     vps.write(
@@ -101,7 +125,7 @@ fn names_that_are_nobodys_get_nothing(vps: &Vps) {
             (Some(52), ""),
             "{name}: an empty reply"
         );
-        for port in [443, 8443] {
+        for port in [443, 9443] {
             let page = vps.exec(&[
                 "curl",
                 "-sk",
@@ -238,6 +262,7 @@ fn a_new_server_is_set_up(release: Debian, name: &str) -> Vps {
         "systemctl is-active postgresql nginx && ! systemctl is-enabled supervisor redis-server",
     );
     only_sshds_own_failures_are_counted(&vps);
+    a_taken_port_is_not_the_end_of_all_sites(&vps);
     names_that_are_nobodys_get_nothing(&vps);
     vps
 }
@@ -248,7 +273,8 @@ fn a_new_debian_12_is_set_up_by_one_command_and_stays_so() {
     apps_log_in_by_roots_keys_alone(&vps);
 
     vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
-    assert!(is_open(&vps, 22) && is_open(&vps, 80) && is_open(&vps, 443) && is_open(&vps, 8443));
+    assert!(is_open(&vps, 22) && is_open(&vps, 80) && is_open(&vps, 443));
+    assert!(!is_open(&vps, 8443), "no app has a backend there");
     assert!(
         !is_open(&vps, 9999),
         "the firewall closes what nobody asked for"
