@@ -199,6 +199,26 @@ fn only_sshds_own_failures_are_counted(vps: &Vps) {
     assert!(!status.contains("203.0.113.9"), "{status}");
 }
 
+/// An app's Redis works by its socket alone, and a link in the app's home does not lead it into a neighbour's.
+fn an_apps_redis_stays_in_its_home(vps: &Vps) {
+    vps.sh(
+        "id notes >/dev/null 2>&1 || useradd --system --user-group --create-home --home-dir /srv/landfall/notes notes
+         useradd --system --user-group --create-home --home-dir /srv/landfall/other other
+         home=/srv/landfall/notes; install -d -o notes -g notes $home/redis; install -d -m 777 /srv/landfall/other /srv/landfall/other/redis
+         printf 'port 0\\nunixsocket %s/redis/redis.sock\\ndir %s/redis\\n' $home $home >/etc/landfall/redis/notes.conf
+         chgrp notes /etc/landfall/redis/notes.conf; chmod 640 /etc/landfall/redis/notes.conf
+         systemctl start landfall-redis@notes
+         runuser -u notes -- redis-cli -s $home/redis/redis.sock set a b | grep -qx OK
+         systemctl show -P RestrictAddressFamilies landfall-redis@notes | grep -qx AF_UNIX
+         systemctl stop landfall-redis@notes; test -s $home/redis/dump.rdb
+
+         rm -r $home/redis; runuser -u notes -- ln -s /srv/landfall/other/redis $home/redis
+         timeout 20 systemctl start landfall-redis@notes && exit 1
+         systemctl stop landfall-redis@notes
+         test -z \"$(ls -A /srv/landfall/other/redis)\"",
+    );
+}
+
 /// A new server: what cloud images have, and nothing else.
 fn new_server(name: &str, release: Debian) -> Vps {
     let vps = Vps::boot_release(name, release, Layer::Bare);
@@ -271,6 +291,7 @@ fn a_new_server_is_set_up(release: Debian, name: &str) -> Vps {
 fn a_new_debian_12_is_set_up_by_one_command_and_stays_so() {
     let vps = a_new_server_is_set_up(Debian::Bookworm, "new12");
     apps_log_in_by_roots_keys_alone(&vps);
+    an_apps_redis_stays_in_its_home(&vps);
 
     vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
     assert!(is_open(&vps, 22) && is_open(&vps, 80) && is_open(&vps, 443));
@@ -292,6 +313,7 @@ fn a_new_debian_12_is_set_up_by_one_command_and_stays_so() {
 fn a_new_debian_13_is_set_up_by_one_command() {
     let vps = a_new_server_is_set_up(Debian::Trixie, "new13");
     apps_log_in_by_roots_keys_alone(&vps);
+    an_apps_redis_stays_in_its_home(&vps);
 }
 
 /// What Ubuntu 24.04 says of itself; the packages stay Debian's.
