@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::statvfs;
 use serde::Serialize;
 
+use super::admin_key::admin_key;
 use super::packages;
 use crate::base::command::{Cmd, CommandError, output};
 use crate::base::fs;
 use crate::base::hint::{Hint, Report};
 use crate::base::host::{Host, SYSTEM_PATH};
+use crate::base::server_paths::ServerPaths;
+use crate::config::server::{self, Layout};
 use crate::tool::nginx_version::{self, Version};
 use crate::tool::sshd::{self, SshdSettings};
 use crate::tool::systemd::{self, UnitState};
@@ -56,6 +59,8 @@ pub struct Facts {
     pub nginx_main: Vec<String>,
     /// Debian's example site, where it is switched on.
     pub nginx_default_site: Option<DefaultSite>,
+    /// Where backends of apps in the split layout listen, besides 443.
+    pub backend_ports: Vec<u16>,
     /// sshd's settings; none where it does not run.
     pub sshd: Option<SshdSettings>,
     /// sshd's main file reads the folder that ours is in.
@@ -143,6 +148,7 @@ impl Facts {
             nginx: nginx(&candidates),
             nginx_main: directives(&read("/etc/nginx/nginx.conf")),
             nginx_default_site: default_site(),
+            backend_ports: backend_ports(&ServerPaths::default().apps())?,
             admin_key: admin_key(host, sshd.as_ref()),
             sshd,
             sshd_reads_folder: reads_folder(&read("/etc/ssh/sshd_config")),
@@ -257,6 +263,20 @@ fn default_site() -> Option<DefaultSite> {
     })
 }
 
+/// By root's settings of the apps. A file that cannot be read is that app's trouble, and has no site.
+fn backend_ports(apps: &Path) -> Result<Vec<u16>, fs::FsError> {
+    let mut ports: Vec<u16> = fs::list(apps)?
+        .iter()
+        .filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
+        .filter_map(|file| server::parse(&fs::read(file).ok()?, "").ok())
+        .filter(|app| app.listen.is_none() && app.layout == Layout::Split)
+        .map(|app| app.backend_port)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
+}
+
 /// dpkg names the files of a package that are not as it brought them, and then ends with 1.
 fn is_changed_conffile(package: &str, file: &str) -> bool {
     let verify = Cmd::new("dpkg")
@@ -270,7 +290,7 @@ fn is_changed_conffile(package: &str, file: &str) -> bool {
 }
 
 /// sshd's own words, or, where it has never run (a socket starts it), what its socket says.
-fn sshd_settings() -> Result<Option<SshdSettings>, CommandError> {
+fn sshd_settings() -> Result<Option<SshdSettings>, Report> {
     if !Path::new("/usr/sbin/sshd").exists() {
         return Ok(None);
     }
@@ -289,6 +309,14 @@ fn sshd_settings() -> Result<Option<SshdSettings>, CommandError> {
     if settings.ports.is_empty() {
         settings.ports = socket;
     }
+    // What others say of root, also where our own file is read before theirs.
+    let others = configs("/etc/ssh/sshd_config.d")?
+        .iter()
+        .filter(|file| *file != Path::new(super::ssh::CONF))
+        .map(|file| fs::read(file).unwrap_or_default())
+        .collect::<Vec<_>>();
+    let said = sshd::root_login(&read("/etc/ssh/sshd_config"), &others);
+    settings.heed_root_login(said.as_deref());
     Ok(Some(settings))
 }
 
@@ -300,37 +328,6 @@ fn reads_folder(text: &str) -> bool {
             .is_some_and(|word| word.eq_ignore_ascii_case("include"))
             && words.any(|word| word.contains("sshd_config.d/"))
     })
-}
-
-/// A file with a key that lets the caller in: root's, or that of the user who became root by sudo.
-fn admin_key(host: &Host, sshd: Option<&SshdSettings>) -> Option<PathBuf> {
-    let user = host.var("SUDO_USER").filter(|user| *user != "root");
-    let passwd = read("/etc/passwd");
-    let name = user.unwrap_or("root");
-    let home = passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.len() == 7 && fields[0] == name).then(|| PathBuf::from(fields[5]))
-    })?;
-    let files = sshd.map(|sshd| sshd.key_files.clone()).unwrap_or_default();
-    let mut files = files.iter().map(|file| {
-        let file = file.replace("%h", &home.to_string_lossy());
-        home.join(file.replace("%u", name).replace("%%", "%"))
-    });
-    files.find(|file| fs::read(file).is_ok_and(|text| has_key(&text)))
-}
-
-/// A line that is a key, with or without options before it.
-fn has_key(text: &str) -> bool {
-    const KINDS: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with('#'))
-        .any(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            words.windows(2).any(|pair| {
-                KINDS.iter().any(|kind| pair[0].starts_with(kind)) && pair[1].starts_with("AAAA")
-            })
-        })
 }
 
 fn programs() -> Vec<String> {
@@ -447,22 +444,44 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_a_key_with_or_without_options() {
-        assert!(has_key("# mine\nssh-ed25519 AAAAC3Nz me@here\n"));
-        assert!(has_key(
-            "no-pty,command=\"echo 'ssh x'\" ecdsa-sha2-nistp256 AAAAE2Vj me\n"
-        ));
-        assert!(!has_key("# ssh-ed25519 AAAAC3Nz me@here\n\n"));
-        assert!(!has_key("ssh-ed25519\n"));
-    }
-
-    #[test]
     fn nginxs_own_directives_are_those_not_commented_out() {
         let text = "http {\n\t# server_tokens off;\n\tserver_tokens build; # x\n\tssl_protocols TLSv1.2;\n\tinclude /etc/nginx/conf.d/*.conf;\n}\n";
         assert_eq!(
             directives(text),
             ["http", "server_tokens", "ssl_protocols", "include"]
         );
+    }
+
+    #[test]
+    fn a_split_sites_port_is_known_by_the_apps_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(backend_ports(&dir.path().join("none")).unwrap(), [0; 0]);
+        let app = |name: &str, rest: &str| {
+            let text = format!(
+                "name = \"{name}\"\nbranch = \"main\"\ndomains = [\"{name}.example\"]\nhome = \"/srv/landfall/{name}\"\n{rest}"
+            );
+            assert!(
+                server::parse(&text, "").is_ok(),
+                "{:?}",
+                server::parse(&text, "")
+            );
+            fs::write(
+                &dir.path().join(format!("{name}.toml")),
+                text.as_bytes(),
+                0o640,
+            )
+            .unwrap();
+        };
+        app("one", "");
+        app("two", "layout = \"split\"\nbackend_port = 9443\n");
+        app("three", "layout = \"split\"\n");
+        app("four", "layout = \"split\"\n");
+        app(
+            "own",
+            "layout = \"split\"\nbackend_port = 7443\nlisten = \"127.0.0.1:8000\"\n",
+        );
+        fs::write(&dir.path().join("broken.toml"), b"layout = ", 0o640).unwrap();
+        assert_eq!(backend_ports(dir.path()).unwrap(), [8443, 9443]);
     }
 
     #[test]

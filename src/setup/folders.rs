@@ -8,7 +8,7 @@ use super::memory::Memory;
 use super::plan::{Plan, What};
 use crate::base::server_paths::APPS_GROUP;
 
-const FOLDERS: [(&str, u32, &str); 10] = [
+const FOLDERS: [(&str, u32, &str); 11] = [
     ("/etc/landfall", 0o755, "settings of this server"),
     ("/etc/landfall/apps", 0o755, "settings of its apps"),
     (
@@ -29,6 +29,11 @@ const FOLDERS: [(&str, u32, &str); 10] = [
     ("/etc/ssl/landfall", 0o711, "certificates and their keys"),
     ("/srv/landfall", 0o755, "the homes of apps"),
     ("/var/lib/landfall", 0o700, "what was done here"),
+    (
+        "/var/lib/landfall-challenges",
+        0o755,
+        "answers to certificate authorities, served by nginx",
+    ),
     (
         "/var/backups/landfall",
         0o700,

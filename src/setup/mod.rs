@@ -9,6 +9,7 @@ pub mod facts;
 pub mod memory;
 pub mod plan;
 
+mod admin_key;
 mod firewall;
 mod folders;
 mod logs;

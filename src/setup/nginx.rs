@@ -65,7 +65,7 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, _: &Memory) {
                 "this nginx cannot refuse a handshake without a certificate",
             );
         }
-        let text = format!("{}\n{}", defaults(facts), catch_all(&nginx, facts.has_ipv6));
+        let text = format!("{}\n{}", defaults(facts), catch_all(&nginx, facts));
         plan.file(
             Group::Nginx,
             CONF,
@@ -83,8 +83,24 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, _: &Memory) {
             "Debian's example site answers to every name",
         );
     }
+    plan.file(
+        Group::Nginx,
+        "/etc/systemd/system/nginx.service.d/landfall.conf",
+        RESTART,
+        Reaction::Systemd,
+        "nginx starts again by itself, as soon as what hindered it is gone",
+    );
     plan.unit(Group::Nginx, "nginx.service", true, "it serves the sites");
 }
+
+/// The distribution's unit gives up at once. A port that somebody else holds for a moment must not be the end of all sites.
+const RESTART: &str = "[Unit]
+StartLimitIntervalSec=0
+
+[Service]
+Restart=on-failure
+RestartSec=2s
+";
 
 const CONF: &str = "/etc/nginx/conf.d/landfall.conf";
 
@@ -99,11 +115,14 @@ fn defaults(facts: &Facts) -> String {
 }
 
 /// The servers for names that are nobody's: 80 closes the connection, TLS is refused before any certificate is shown.
-fn catch_all(nginx: &NginxVersion, ipv6: bool) -> String {
+///
+/// They listen on the port of backends only where an app has one there. Any user may take a port above 1023 while nginx is
+/// down, and an nginx that lacks one port does not start: what no site needs must not be what all depend on.
+fn catch_all(nginx: &NginxVersion, facts: &Facts) -> String {
     let mut text = String::from("# Names that are nobody's: no page of any app.\n");
     let listen = |port: u16, options: &str| {
         let mut lines = format!("    listen {port} {options};\n");
-        if ipv6 {
+        if facts.has_ipv6 {
             let _ = writeln!(lines, "    listen [::]:{port} {options};");
         }
         lines
@@ -128,12 +147,11 @@ fn catch_all(nginx: &NginxVersion, ipv6: bool) -> String {
             "    ssl_certificate {certificate};\n    ssl_certificate_key {key};\n    return 444;\n"
         );
     }
-    let _ = write!(
-        text,
-        "server {{\n{}{}    server_name _;\n{tls}}}\n",
-        listen(443, &options),
-        listen(8443, &options)
-    );
+    let mut listens = listen(443, &options);
+    for port in &facts.backend_ports {
+        listens.push_str(&listen(*port, &options));
+    }
+    let _ = write!(text, "server {{\n{listens}    server_name _;\n{tls}}}\n");
     text
 }
 

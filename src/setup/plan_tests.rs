@@ -95,7 +95,7 @@ fn each_release_gets_an_nginx_file_that_its_version_knows() {
     ] {
         let plan = plan(&server(id, version, nginx));
         let text = file(&plan, NGINX);
-        assert!(text.contains("listen [::]:8443 ssl http2 default_server;"));
+        assert!(text.contains("listen [::]:443 ssl http2 default_server;"));
         assert!(text.contains("ssl_reject_handshake on;") && !text.contains("http2 on;"));
     }
 
@@ -118,6 +118,22 @@ fn what_nginxs_main_file_says_is_not_said_twice() {
     let plan = plan(&facts);
     let text = file(&plan, NGINX);
     assert!(!text.contains("server_tokens") && text.contains("server_names_hash_bucket_size"));
+}
+
+#[test]
+fn nginx_takes_a_backends_port_only_where_an_app_has_one_and_comes_back_by_itself() {
+    let mut facts = bookworm();
+    let alone = plan(&facts);
+    assert!(!file(&alone, NGINX).contains("8443"));
+    facts.backend_ports = vec![8443, 9443];
+    let plan = plan(&facts);
+    for listen in ["8443", "[::]:8443", "9443", "[::]:9443"] {
+        let line = format!("    listen {listen} ssl http2 default_server;\n");
+        assert!(file(&plan, NGINX).contains(&line), "{line}");
+    }
+    let unit = file(&plan, "/etc/systemd/system/nginx.service.d/landfall.conf");
+    assert!(unit.contains("[Unit]\nStartLimitIntervalSec=0\n"));
+    assert!(unit.contains("[Service]\nRestart=on-failure\nRestartSec=2s\n"));
 }
 
 #[test]
@@ -175,6 +191,29 @@ fn passwords_go_only_where_a_key_lets_the_caller_in() {
 }
 
 #[test]
+fn what_is_stricter_for_root_than_ours_stays() {
+    let mut facts = bookworm();
+    let ours = file(&plan(&facts), SSHD).to_owned();
+    for word in ["no", "forced-commands-only"] {
+        facts.sshd.as_mut().unwrap().root_login = word.into();
+        // Also after a run that wrote the line, with somebody's rule come later.
+        let mut memory = Memory::default();
+        for _ in 0..2 {
+            let plan = Plan::make(&facts, &memory, &BTreeSet::new());
+            let text = file(&plan, SSHD);
+            assert!(text.contains("\nPasswordAuthentication no\n"));
+            assert!(!text.contains("PermitRootLogin"));
+            assert!(note(&plan, Group::Ssh, &format!("PermitRootLogin {word}")));
+            memory.files.insert(SSHD.into(), ours.clone());
+        }
+    }
+    for word in ["yes", "prohibit-password"] {
+        facts.sshd.as_mut().unwrap().root_login = word.into();
+        assert_eq!(file(&plan(&facts), SSHD), ours);
+    }
+}
+
+#[test]
 fn apps_log_in_by_roots_key_files_alone_and_get_nothing_else() {
     let plan = plan(&bookworm());
     let (_, block) = file(&plan, SSHD)
@@ -224,6 +263,36 @@ fn the_firewall_lets_in_ssh_where_it_really_listens() {
     assert!(rules.contains("tcp dport { 80, 443, 2222, 8443, 22022 } accept"));
     assert!(note(&plan, Group::Firewall, "on port 25, which"));
     assert!(file(&plan, "/etc/fail2ban/jail.d/landfall.conf").contains("\nport = 2222,22022\n"));
+}
+
+#[test]
+fn only_roots_own_sshd_is_believed_when_it_reports_a_failure() {
+    let plan = plan(&bookworm());
+    let jail = file(&plan, "/etc/fail2ban/jail.d/landfall.conf");
+    let (_, rest) = jail.split_once("journalmatch=\"").unwrap();
+    let (matches, _) = rest.split_once('"').unwrap();
+    let programs: Vec<&str> = matches
+        .split(" + ")
+        .map(|one| one.strip_prefix("_UID=0 _COMM=").unwrap())
+        .collect();
+    assert_eq!(programs, ["sshd", "sshd-session", "sshd-auth"]);
+}
+
+#[test]
+fn every_folder_that_apps_share_is_roots_from_the_start() {
+    let paths = crate::base::server_paths::ServerPaths::default();
+    let plan = plan(&bookworm());
+    let mode = |wanted: std::path::PathBuf| {
+        plan.items.iter().find_map(|item| match &item.what {
+            What::Folder { path, mode } if *path == wanted.to_string_lossy() => Some(*mode),
+            _ => None,
+        })
+    };
+    assert_eq!(mode(paths.challenges()), Some(0o755));
+    assert_eq!(mode(paths.homes()), Some(0o755));
+    assert_eq!(mode(paths.keys()), Some(0o755));
+    assert_eq!(mode(paths.state()), Some(0o700));
+    assert_eq!(mode(paths.backups()), Some(0o700));
 }
 
 #[test]

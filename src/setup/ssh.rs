@@ -12,7 +12,7 @@ use crate::base::words::list;
 
 /// sshd takes the first value it reads, and reads this folder in the order of names: before a cloud image's own
 /// 50-cloud-init.conf, which may allow passwords.
-const CONF: &str = "/etc/ssh/sshd_config.d/00-landfall.conf";
+pub(super) const CONF: &str = "/etc/ssh/sshd_config.d/00-landfall.conf";
 
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, memory: &Memory) {
     let Some(sshd) = &facts.sshd else {
@@ -62,20 +62,34 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, memory: &Memory) {
             "apps get in by their own keys alone".to_owned()
         }
     };
+    let harden = facts.admin_key.is_some() || is_hardened;
+    let root_is_out = sshd.shuts_root_out();
+    if harden && root_is_out {
+        plan.note(
+            Group::Ssh,
+            format!(
+                "root's logins over ssh stay as somebody set them here (PermitRootLogin {}): that is stricter than by key alone",
+                sshd.root_login
+            ),
+        );
+    }
     plan.file(
         Group::Ssh,
         CONF,
-        &text(facts.admin_key.is_some() || is_hardened),
+        &text(harden, root_is_out),
         Reaction::Ssh,
         &why,
     );
 }
 
-fn text(harden: bool) -> String {
-    let passwords = if harden {
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
-    } else {
-        "# Passwords as before: nobody's key was found when this was written.\n"
+fn text(harden: bool, root_is_out: bool) -> String {
+    let passwords = match (harden, root_is_out) {
+        (true, false) => {
+            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
+        }
+        // This is read first: a line of ours would let root in again.
+        (true, true) => "PasswordAuthentication no\nKbdInteractiveAuthentication no\n",
+        (false, _) => "# Passwords as before: nobody's key was found when this was written.\n",
     };
     format!(
         "{passwords}PermitEmptyPasswords no

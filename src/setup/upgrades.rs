@@ -14,6 +14,10 @@ APT::Periodic::AutocleanInterval \"7\";
 Unattended-Upgrade::Remove-Unused-Kernel-Packages \"true\";
 ";
 
+/// sshd's lines in the journal, by fields that the kernel vouches for. A `+` is an "or"; from OpenSSH 9.8 on, sshd is made of
+/// several programs.
+const JOURNAL: &str = "_UID=0 _COMM=sshd + _UID=0 _COMM=sshd-session + _UID=0 _COMM=sshd-auth";
+
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, _: &Memory) {
     plan.file(
         Group::Fail2ban,
@@ -50,6 +54,8 @@ ignoreip = 127.0.0.1/8 ::1
 enabled = true
 # Not a log file: Debian 12 writes none.
 backend = systemd
+# Root's processes alone: the filter's own match takes any process called sshd, so that an app could have anybody banned.
+filter = sshd[mode=%(mode)s, journalmatch=\"{JOURNAL}\"]
 port = {}
 # A developer whose agent offers several keys must not be taken for one who guesses.
 maxretry = 8

@@ -17,12 +17,66 @@ pub struct SshdSettings {
     pub ports: Vec<u16>,
     /// A password lets somebody in.
     pub passwords: bool,
-    /// Whether root may log in: `yes`, `prohibit-password`, `no`.
+    /// Whether root may log in: `yes`, `prohibit-password`, `forced-commands-only`, `no`.
     pub root_login: String,
     /// Where a user's keys are looked for.
     pub key_files: Vec<String>,
     /// Only these users or groups may log in at all, in the words of the configuration.
     pub restricted_to: Vec<String>,
+}
+
+impl SshdSettings {
+    /// Root gets in by no key of its own: `no`, or by keys with one command each.
+    pub fn shuts_root_out(&self) -> bool {
+        is_stricter(&self.root_login)
+    }
+
+    /// Takes what other files say of root, where that is stricter than what holds: a file of ours that is read first hides it.
+    pub fn heed_root_login(&mut self, said: Option<&str>) {
+        if let Some(said) = said
+            && !self.shuts_root_out()
+            && is_stricter(said)
+        {
+            said.clone_into(&mut self.root_login);
+        }
+    }
+}
+
+/// Stricter than by key alone.
+fn is_stricter(root_login: &str) -> bool {
+    matches!(root_login, "no" | "forced-commands-only")
+}
+
+/// The first `PermitRootLogin` outside of a `Match`, which is the one that holds, of the main file and those of
+/// `sshd_config.d` in the order of their names, in place of the line that includes them.
+pub fn root_login(main: &str, folder: &[String]) -> Option<String> {
+    for words in global_lines(main) {
+        match (words.first()?.as_str(), words.get(1)) {
+            ("permitrootlogin", Some(value)) => return Some(value.clone()),
+            ("include", _) if words.iter().any(|word| word.contains("sshd_config.d/")) => {
+                let said = folder.iter().find_map(|text| root_login(text, &[]));
+                if said.is_some() {
+                    return said;
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The lines before the first `Match`, as lower-case words: `Name value`, `Name=value`, `Name "value"`.
+fn global_lines(text: &str) -> impl Iterator<Item = Vec<String>> {
+    text.lines()
+        .map(|line| {
+            let line = line.split('#').next().unwrap_or_default();
+            line.split(|c: char| c.is_whitespace() || c == '=' || c == '"')
+                .filter(|word| !word.is_empty())
+                .map(str::to_ascii_lowercase)
+                .collect::<Vec<_>>()
+        })
+        .filter(|words| !words.is_empty())
+        .take_while(|words| words[0] != "match")
 }
 
 /// `sshd -t`: is the configuration valid?
@@ -105,5 +159,42 @@ mod tests {
                 restricted_to: vec!["allowgroups admins".into()],
             }
         );
+    }
+
+    #[test]
+    fn what_holds_for_root_is_the_first_that_is_said_outside_of_a_match() {
+        let texts = |texts: &[&str]| -> Vec<String> { texts.iter().map(|t| (*t).into()).collect() };
+        let main = "# PermitRootLogin yes\nInclude /etc/ssh/sshd_config.d/*.conf\npermitrootlogin=No # mine\n";
+        assert_eq!(root_login(main, &[]).as_deref(), Some("no"));
+        let cloud = texts(&[
+            "Port 22\nMatch User ana\n  PermitRootLogin no\n",
+            "PermitRootLogin \"yes\"\n",
+        ]);
+        assert_eq!(root_login(main, &cloud).as_deref(), Some("yes"));
+        let before = format!("PermitRootLogin forced-commands-only\n{main}");
+        assert_eq!(
+            root_login(&before, &cloud).as_deref(),
+            Some("forced-commands-only")
+        );
+        assert_eq!(root_login("UsePAM yes\n", &cloud), None);
+    }
+
+    #[test]
+    fn what_is_stricter_for_root_is_heeded_and_nothing_else() {
+        let heeded = |holds: &str, said: Option<&str>| {
+            let mut settings = SshdSettings {
+                root_login: holds.into(),
+                ..SshdSettings::default()
+            };
+            settings.heed_root_login(said);
+            settings.root_login
+        };
+        assert_eq!(heeded("prohibit-password", Some("no")), "no");
+        assert_eq!(
+            heeded("prohibit-password", Some("yes")),
+            "prohibit-password"
+        );
+        assert_eq!(heeded("no", Some("forced-commands-only")), "no");
+        assert_eq!(heeded("yes", None), "yes");
     }
 }

@@ -77,6 +77,30 @@ fn is_open(vps: &Vps, port: u16) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
 }
 
+/// An app with the backend on a port of its own.
+const SPLIT: &str = "name = \"split\"\nhome = \"/srv/landfall/split\"\nbranch = \"main\"\ndomains = [\"split.example\"]\nlayout = \"split\"\nbackend_port = 9443\n";
+
+/// A port that any user may take is no condition of nginx's start; one that an app needs is waited for.
+fn a_taken_port_is_not_the_end_of_all_sites(vps: &Vps) {
+    vps.sh("systemctl stop nginx
+            systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 8443
+            for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:8443/ && break; sleep 0.1; done
+            systemctl start nginx && systemctl stop taker");
+
+    vps.write("/etc/landfall/apps/split.toml", SPLIT);
+    let check = text_of(&vps.exec(&["landfall", "server", "check"]));
+    assert!(check.contains("\n+    listen 9443 ssl"), "{check}");
+    set_up(vps);
+    is_as_planned(vps);
+    vps.sh("systemctl stop nginx
+            systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 9443
+            for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9443/ && break; sleep 0.1; done
+            ! systemctl start nginx && systemctl stop taker");
+    until_some("nginx is back", Duration::from_secs(20), || {
+        is_open(vps, 80).then_some(())
+    });
+}
+
 /// Names that are nobody's see no page, on any port, though a neighbour has one.
 fn names_that_are_nobodys_get_nothing(vps: &Vps) {
     vps.write(
@@ -101,7 +125,7 @@ fn names_that_are_nobodys_get_nothing(vps: &Vps) {
             (Some(52), ""),
             "{name}: an empty reply"
         );
-        for port in [443, 8443] {
+        for port in [443, 9443] {
             let page = vps.exec(&[
                 "curl",
                 "-sk",
@@ -141,6 +165,58 @@ fn apps_log_in_by_roots_keys_alone(vps: &Vps) {
     vps.sh("chgrp notes /etc/landfall/keys/notes; chmod 640 /etc/landfall/keys/notes");
     let ran = try_it();
     assert_eq!(text_of(&ran), "only this\n", "{}", error_of(&ran));
+}
+
+/// What fail2ban's jail of ssh has counted.
+fn failures(vps: &Vps) -> u32 {
+    let status = vps.ok(&["fail2ban-client", "status", "sshd"]);
+    let count = status
+        .lines()
+        .find_map(|line| line.split_once("Total failed:"));
+    count.expect("a count").1.trim().parse().expect("a number")
+}
+
+/// A failed login counts; what a user writes into the journal by a program that it calls sshd does not.
+fn only_sshds_own_failures_are_counted(vps: &Vps) {
+    let before = failures(vps);
+    vps.sh(
+        "install -m 755 /usr/bin/logger /tmp/sshd
+         for i in 1 2 3; do runuser -u nobody -- /tmp/sshd -t sshd 'Failed password for root from 203.0.113.9 port 4711 ssh2'; done
+         for i in $(seq 50); do [ $(journalctl -q _UID=65534 _COMM=sshd | wc -l) = 3 ] && exit; sleep 0.1; done; exit 1",
+    );
+    assert!(offered(vps, "nobody-knows-me").contains("publickey"));
+    // It reads the journal in order: with the login counted, it has passed the lines before.
+    let counted = until_some(
+        "the login is counted",
+        Duration::from_secs(20),
+        || match failures(vps) {
+            now if now > before => Some(now - before),
+            _ => None,
+        },
+    );
+    assert_eq!(counted, 1);
+    let status = vps.ok(&["fail2ban-client", "get", "sshd", "banip"]);
+    assert!(!status.contains("203.0.113.9"), "{status}");
+}
+
+/// An app's Redis works by its socket alone, and a link in the app's home does not lead it into a neighbour's.
+fn an_apps_redis_stays_in_its_home(vps: &Vps) {
+    vps.sh(
+        "id notes >/dev/null 2>&1 || useradd --system --user-group --create-home --home-dir /srv/landfall/notes notes
+         useradd --system --user-group --create-home --home-dir /srv/landfall/other other
+         home=/srv/landfall/notes; install -d -o notes -g notes $home/redis; install -d -m 777 /srv/landfall/other /srv/landfall/other/redis
+         printf 'port 0\\nunixsocket %s/redis/redis.sock\\ndir %s/redis\\n' $home $home >/etc/landfall/redis/notes.conf
+         chgrp notes /etc/landfall/redis/notes.conf; chmod 640 /etc/landfall/redis/notes.conf
+         systemctl start landfall-redis@notes
+         runuser -u notes -- redis-cli -s $home/redis/redis.sock set a b | grep -qx OK
+         systemctl show -P RestrictAddressFamilies landfall-redis@notes | grep -qx AF_UNIX
+         systemctl stop landfall-redis@notes; test -s $home/redis/dump.rdb
+
+         rm -r $home/redis; runuser -u notes -- ln -s /srv/landfall/other/redis $home/redis
+         timeout 20 systemctl start landfall-redis@notes && exit 1
+         systemctl stop landfall-redis@notes
+         test -z \"$(ls -A /srv/landfall/other/redis)\"",
+    );
 }
 
 /// A new server: what cloud images have, and nothing else.
@@ -205,6 +281,8 @@ fn a_new_server_is_set_up(release: Debian, name: &str) -> Vps {
     vps.sh(
         "systemctl is-active postgresql nginx && ! systemctl is-enabled supervisor redis-server",
     );
+    only_sshds_own_failures_are_counted(&vps);
+    a_taken_port_is_not_the_end_of_all_sites(&vps);
     names_that_are_nobodys_get_nothing(&vps);
     vps
 }
@@ -213,9 +291,11 @@ fn a_new_server_is_set_up(release: Debian, name: &str) -> Vps {
 fn a_new_debian_12_is_set_up_by_one_command_and_stays_so() {
     let vps = a_new_server_is_set_up(Debian::Bookworm, "new12");
     apps_log_in_by_roots_keys_alone(&vps);
+    an_apps_redis_stays_in_its_home(&vps);
 
     vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
-    assert!(is_open(&vps, 22) && is_open(&vps, 80) && is_open(&vps, 443) && is_open(&vps, 8443));
+    assert!(is_open(&vps, 22) && is_open(&vps, 80) && is_open(&vps, 443));
+    assert!(!is_open(&vps, 8443), "no app has a backend there");
     assert!(
         !is_open(&vps, 9999),
         "the firewall closes what nobody asked for"
@@ -233,6 +313,7 @@ fn a_new_debian_12_is_set_up_by_one_command_and_stays_so() {
 fn a_new_debian_13_is_set_up_by_one_command() {
     let vps = a_new_server_is_set_up(Debian::Trixie, "new13");
     apps_log_in_by_roots_keys_alone(&vps);
+    an_apps_redis_stays_in_its_home(&vps);
 }
 
 /// What Ubuntu 24.04 says of itself; the packages stay Debian's.
@@ -369,6 +450,14 @@ fn a_change_by_hand_is_kept_and_shown_and_a_refused_file_is_put_back() {
     let vps = Vps::boot("hand", Layer::Packages);
     install(&vps);
 
+    // A key of root's lets nobody in where root may not log in.
+    let shut = "/etc/ssh/sshd_config.d/10-root.conf";
+    let plans = |words: &str| text_of(&setup(&vps, &["--dry-run"])).contains(words);
+    assert!(plans("\n+PasswordAuthentication no\n"));
+    vps.write(shut, "PermitRootLogin no\n");
+    assert!(!plans("\n+PasswordAuthentication no\n"));
+    vps.ok(&["rm", shut]);
+
     // A neighbour that answers to every name already: nginx refuses a second one.
     let neighbour = "/etc/nginx/conf.d/other.conf";
     vps.write(
@@ -434,6 +523,20 @@ fn a_change_by_hand_is_kept_and_shown_and_a_refused_file_is_put_back() {
     }
     set_up(&vps);
     is_as_planned(&vps);
+
+    // Somebody shuts root out, in a file that sshd reads after ours.
+    vps.sh("sshd -T | grep -qx 'permitrootlogin without-password'; echo 'PermitRootLogin no' >>/etc/ssh/sshd_config");
+    let said = set_up(&vps);
+    assert!(said.contains("(PermitRootLogin no)"), "{said}");
+    vps.sh(
+        "sshd -T | grep -qx 'permitrootlogin no'; sshd -T | grep -qx 'passwordauthentication no'",
+    );
+    is_as_planned(&vps);
+    let again = set_up(&vps);
+    assert!(
+        again.ends_with("nothing to do: the server is as planned\n"),
+        "{again}"
+    );
 
     let user = vps.exec(&[
         "runuser", "-u", "nobody", "--", "landfall", "server", "setup",
