@@ -27,6 +27,9 @@ pub struct Store {
 pub struct Meta {
     /// Made here, to stand in until a certificate is issued.
     pub stand_in: bool,
+    /// It was checked against roots that were named, not against the system's.
+    #[serde(default)]
+    pub own_authority: bool,
     /// The names it is for.
     pub names: Vec<Domain>,
     /// Until when it is valid, in seconds since 1970.
@@ -126,6 +129,16 @@ impl Store {
 
     fn versions(&self) -> PathBuf {
         self.folder.join("versions")
+    }
+
+    /// A name for a new version that begins with `stem`.
+    pub fn free_version(&self, stem: &str) -> String {
+        let names = (1..).map(|number| match number {
+            1 => stem.to_owned(),
+            number => format!("{stem}-{number}"),
+        });
+        let mut free = names.filter(|name| !self.version(name).exists());
+        free.next().unwrap_or_default()
     }
 
     /// The folder of a version; `current` leads to one of them.
@@ -255,6 +268,7 @@ mod tests {
             key: Secret::new(""),
             meta: Meta {
                 stand_in: false,
+                own_authority: false,
                 names: Vec::new(),
                 not_after: 0,
             },
