@@ -212,19 +212,19 @@ fn untrusted(leaf: &Certificate, chain: &Chain, roots: &Roots, error: &webpki::E
     }
     let top = chain.certificates.last().unwrap_or(leaf);
     if top.is_self_signed() || chain.roots.iter().any(|root| top.is_signed_by(root)) {
-        return Refusal::new(
-            Code::Untrusted,
-            format!("its root, {}, is not trusted on this machine", top.issuer),
-        )
-        .hint("an authority of your own: landfall cert install FILE --roots ROOT.pem")
-        .hint("or take it as it is: --allow-untrusted");
+        return unknown_root(top);
     }
     if !chain
         .certificates
         .iter()
         .any(|each| roots.know_issuer_of(each))
     {
-        return incomplete(top, chain);
+        // Authorities say where their issuer's certificate is; those of one's own rarely do.
+        let may_be_own = chain.certificates.len() > 1 && top.issuer_url.is_none();
+        if !may_be_own || !chain.unrelated.is_empty() {
+            return incomplete(top, chain);
+        }
+        return unknown_root(top);
     }
     Refusal::new(
         Code::Untrusted,
@@ -234,6 +234,15 @@ fn untrusted(leaf: &Certificate, chain: &Chain, roots: &Roots, error: &webpki::E
         ),
     )
     .hint("look at it: openssl verify -show_chain -untrusted FILE FILE")
+}
+
+fn unknown_root(top: &Certificate) -> Refusal {
+    Refusal::new(
+        Code::Untrusted,
+        format!("its root, {}, is not trusted on this machine", top.issuer),
+    )
+    .hint("an authority of your own: landfall cert install FILE --roots ROOT.pem")
+    .hint("or take it as it is: --allow-untrusted")
 }
 
 fn incomplete(top: &Certificate, chain: &Chain) -> Refusal {

@@ -199,6 +199,14 @@ fn each_mistake_has_its_code_and_the_way_out() {
         Code::Untrusted,
         "--roots",
     );
+    // An authority of one's own whose root did not come with it.
+    refused(
+        &asked,
+        "foreign",
+        &["foreign", "theirs"],
+        Code::Untrusted,
+        "--roots",
+    );
     refused(
         &asked,
         "self",
