@@ -96,15 +96,13 @@ impl Life {
         let whole = not_after.saturating_sub(not_before).max(1);
         let left = not_after.saturating_sub(now);
         let share = if whole <= SHORT { 2 } else { 3 };
-        let warn = limits
-            .warn
-            .map_or(whole / share, |days| days.saturating_mul(DAY));
-        let crit = limits
-            .crit
-            .map_or(whole / 6, |days| days.saturating_mul(DAY));
-        if now < not_before || left <= crit {
+        // Days are compared as they are shown, in whole ones.
+        let is_below = |limit: Option<i64>, seconds: i64| {
+            limit.map_or(left <= seconds, |days| self.days_left <= days)
+        };
+        if now < not_before || left <= 0 || is_below(limits.crit, whole / 6) {
             Grade::Critical
-        } else if left <= warn {
+        } else if is_below(limits.warn, whole / share) {
             Grade::Warning
         } else {
             Grade::Ok
@@ -144,6 +142,13 @@ mod tests {
         let end = 1_790_000_000 + 19 * DAY;
         let life = Life::between(end - 90 * DAY, end, now);
         assert_eq!(life.grade(end - 90 * DAY, end, now, fixed), Grade::Warning);
+        for (days, grade) in [(19, Grade::Warning), (18, Grade::Ok)] {
+            let limits = Limits {
+                warn: Some(days),
+                crit: Some(0),
+            };
+            assert_eq!(life.grade(end - 90 * DAY, end, now - 3600, limits), grade);
+        }
         assert_eq!((life.days_left, life.percent_left, life.days), (19, 21, 90));
     }
 

@@ -202,6 +202,10 @@ fn check_trust(chain: &Chain, demand: &Demand<'_>) -> Result<(), Refusal> {
 }
 
 fn untrusted(leaf: &Certificate, chain: &Chain, roots: &Roots, error: &webpki::Error) -> Refusal {
+    if roots.anchors().is_empty() {
+        return Refusal::new(Code::Untrusted, "this machine trusts no authority at all")
+            .hint("sudo apt install ca-certificates");
+    }
     let issuers = chain.certificates.iter().map(|each| &each.issuer);
     let is_staging = |name: &String| name.contains("STAGING") || name.starts_with("Fake LE ");
     if let Some(issuer) = issuers.clone().find(|name| is_staging(name)) {
@@ -250,7 +254,11 @@ fn incomplete(top: &Certificate, chain: &Chain) -> Refusal {
     let refusal = if chain.unrelated.is_empty() {
         Refusal::new(
             Code::ChainMissing,
-            format!("the intermediate certificate of {needed} is missing"),
+            if chain.certificates.len() == 1 {
+                format!("the intermediate certificate of {needed} is missing")
+            } else {
+                format!("the certificate of {needed} is missing, or should be trusted and is not")
+            },
         )
     } else {
         let others: Vec<&str> = chain

@@ -259,6 +259,18 @@ fn each_mistake_has_its_code_and_the_way_out() {
         "timedatectl",
     );
 
+    let nobody = Asked {
+        roots: Roots::default(),
+        ..Asked::of(&pki, &["root"])
+    };
+    refused(
+        &nobody,
+        "leaf",
+        &["leaf", "int"],
+        Code::Untrusted,
+        "ca-certificates",
+    );
+
     let lenient = Asked {
         allow_untrusted: true,
         ..Asked::of(&pki, &["root"])

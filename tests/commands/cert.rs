@@ -142,7 +142,7 @@ fn any_address_is_graded_with_the_codes_of_monitoring() {
     );
     let roots = ["--roots", "root.pem"];
     for (more, code, word) in [
-        (&["--warn", "89"][..], 0, "OK"),
+        (&["--warn", "88"][..], 0, "OK"),
         (&["--warn", "91"], 1, " of 90 days are left: landfall csr\n"),
         (&["--crit", "91"], 2, "\n  critical: "),
     ] {

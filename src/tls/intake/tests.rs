@@ -360,9 +360,15 @@ fn a_thousand_mangled_inputs_neither_panic_nor_show_a_keys_byte() {
         })
         .collect();
     let secrets: std::collections::HashSet<&str> = secrets.iter().map(String::as_str).collect();
-    let mut random = Random(0x1a4d_fa11_5eed_0001);
+    // A longer run: LANDFALL_FUZZ=1000000 cargo test --release --lib mangled
+    let host = crate::base::host::Host::from_process();
+    let rounds: Option<u64> = host
+        .var("LANDFALL_FUZZ")
+        .map(|rounds| rounds.parse().unwrap());
+    let seed = rounds.map_or(0, |_| host.now_unix());
+    let mut random = Random(0x1a4d_fa11_5eed_0001 ^ seed);
     let (mut taken, mut refused) = (0, 0);
-    for number in 0..1_000 {
+    for number in 0..rounds.unwrap_or(1_000) {
         let bytes = mangled(&mut random, &parts);
         let mut said = String::new();
         match read(&bytes) {
@@ -382,7 +388,10 @@ fn a_thousand_mangled_inputs_neither_panic_nor_show_a_keys_byte() {
         let shown: Vec<char> = said.chars().collect();
         for window in shown.windows(8) {
             let window: String = window.iter().collect();
-            assert!(!secrets.contains(window.as_str()), "{number}: {said}");
+            assert!(
+                !secrets.contains(window.as_str()),
+                "{number}, seed {seed}: {said}"
+            );
         }
     }
     // Neither all nothing nor all well: the generator reaches both.
