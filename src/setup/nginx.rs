@@ -84,8 +84,18 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, _: &Memory) {
         );
     }
     plan.unit(Group::Nginx, "nginx.service", true, "it serves the sites");
+    // Of the package; a binary that was copied here has no units.
+    if facts.unit(CERTIFICATES).exists {
+        plan.unit(
+            Group::Nginx,
+            CERTIFICATES,
+            true,
+            "it looks once a day how long the sites' certificates last",
+        );
+    }
 }
 
+const CERTIFICATES: &str = "landfall-cert-status.timer";
 const CONF: &str = "/etc/nginx/conf.d/landfall.conf";
 
 fn defaults(facts: &Facts) -> String {
