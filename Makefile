@@ -1,7 +1,7 @@
 # make demo    a whole server in a temporary directory, a real push, a URL to open
 # make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm; as root, for the tests on
 #              whole servers boot Debian hosts (tests/vps)
-# make bench   Landfall beside a hand-written hook, in the same run
+# make bench   Landfall beside a hand-written hook, in the same run; requests for certificates beside openssl's
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
@@ -18,6 +18,7 @@ test: tools servers
 bench: tools
 	cargo build --release --quiet
 	benches/run
+	cargo bench --quiet --bench csr
 
 deb: tools servers
 	cargo build --release --quiet

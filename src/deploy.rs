@@ -7,9 +7,11 @@ use std::time::SystemTime;
 
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
+use crate::base::server_paths::ServerPaths;
 use crate::base::user::Caller;
 use crate::base::words::count;
-use crate::event::{Event, Outcome, Stage};
+use crate::config::server::Mode;
+use crate::event::{CertificateLeft, Event, Outcome, Stage};
 use crate::git::{Commit, Repo};
 use crate::release::cache;
 use crate::release::layout::ReleaseDir;
@@ -23,6 +25,8 @@ use crate::stage::{
     Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
     render, retire, site, verify, workers,
 };
+use crate::tls::health::{Grade, Life, Limits};
+use crate::tls::store::Store;
 use crate::tool::django::Introspection;
 use crate::{prune, recover, undo};
 
@@ -209,8 +213,27 @@ pub fn go_live(
         commit: ready.record.commit,
         release: id,
         elapsed,
+        certificate: certificate_left(ctx),
     });
     Ok(())
+}
+
+/// For the last line of a push: the app's user may read the certificate, though not its key.
+fn certificate_left(ctx: &Context<'_>) -> Option<CertificateLeft> {
+    if ctx.app.mode() != Mode::Server {
+        return None;
+    }
+    let store = Store::new(ServerPaths::default().tls(&ctx.app.name));
+    let chain = store.chain().ok().flatten()?;
+    let leaf = chain.first()?;
+    let now = ctx.host.now_unix();
+    let life = Life::of(leaf, now);
+    let grade = life.grade(leaf.not_before, leaf.not_after, now, Limits::default());
+    Some(CertificateLeft {
+        days: life.days_left,
+        is_issued: !leaf.is_self_signed(),
+        is_pressing: grade != Grade::Ok,
+    })
 }
 
 /// What is known before the switch.

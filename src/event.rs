@@ -202,7 +202,21 @@ pub enum Event {
         /// The whole time, in seconds.
         #[serde(serialize_with = "as_seconds")]
         elapsed: Duration,
+        /// The site's certificate, where the server's nginx serves it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate: Option<CertificateLeft>,
     },
+}
+
+/// What is left of the site's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CertificateLeft {
+    /// Whole days; below zero once it is over.
+    pub days: i64,
+    /// An authority issued it; otherwise it was made here, and browsers do not trust it.
+    pub is_issued: bool,
+    /// Somebody should act.
+    pub is_pressing: bool,
 }
 
 fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,9 +1,11 @@
 //! Files. Every error names its path; what is written is written whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
 
 use super::hint::Hint;
 
@@ -81,6 +83,17 @@ pub fn read_if_exists(path: &Path) -> Result<Option<String>, FsError> {
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FsError> {
     fs::read(path).on("read", path)
+}
+
+/// The whole file, wiped from memory when it goes; at most a mebibyte of it.
+pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FsError> {
+    const MOST: u64 = 1024 * 1024;
+    let file = File::open(path).on("read", path)?;
+    let size = file.metadata().on("look at", path)?.len().min(MOST);
+    // Its whole size at once: a vector that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 64));
+    file.take(MOST).read_to_end(&mut bytes).on("read", path)?;
+    Ok(bytes)
 }
 
 /// Writes `path` whole: a temporary file beside it, fsync, rename, fsync of the folder. A reader sees the old file or
@@ -394,6 +407,12 @@ pub fn mode(path: &Path) -> Result<u32, FsError> {
         .permissions()
         .mode()
         & 0o7777)
+}
+
+/// [`mode`] of what a link leads to.
+pub fn mode_of_target(path: &Path) -> Result<u32, FsError> {
+    let metadata = fs::metadata(path).on("look at", path)?;
+    Ok(metadata.permissions().mode() & 0o7777)
 }
 
 #[cfg(test)]

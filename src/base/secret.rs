@@ -5,13 +5,15 @@ use std::fs::File;
 use std::io::Read;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroize;
 
 use super::hint::Hint;
 
 /// What is shown instead of a secret.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// A value of the app's environment. `Debug` and `Display` print `[REDACTED]`; only [`Secret::expose`] gives it out.
+/// A value of the app's environment. `Debug` and `Display` print `[REDACTED]`; only [`Secret::expose`] gives it out,
+/// and what it held is wiped from memory when it goes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
@@ -25,6 +27,12 @@ const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 pub struct RandomError(#[source] std::io::Error);
 
 impl Hint for RandomError {}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl Secret {
     /// Wraps a value.

@@ -1,7 +1,9 @@
 //! L6: arguments in, words out. A file per command, a folder per group.
 
 mod app;
+mod cert;
 mod completions;
+mod csr;
 mod demo;
 mod deploy;
 mod env;
@@ -112,6 +114,11 @@ enum Command {
     /// Keep files and folders that are not in git.
     #[command(subcommand)]
     Shared(shared::Command),
+    /// Make a request for a certificate, with a new key.
+    Csr(csr::Args),
+    /// Install certificates, and see how long they last.
+    #[command(subcommand)]
+    Cert(cert::Command),
     /// Root's half of a site: the server's nginx.
     #[command(subcommand)]
     Site(site::Command),
@@ -180,6 +187,8 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Logs(args) => logs::run(host, globals, &args),
         Command::Env(command) => env::run(host, globals, &command),
         Command::Shared(command) => shared::run(host, globals, &command),
+        Command::Csr(args) => csr::run(host, globals, &args),
+        Command::Cert(command) => cert::run(host, globals, &command),
         Command::Site(command) => site::run(host, globals, &command),
         Command::Key(command) => key::run(host, globals, &command),
         Command::Server(command) => server::run(host, globals, &command),

@@ -88,6 +88,7 @@ impl Sink for DeployLog {
                 commit,
                 release,
                 elapsed,
+                ..
             } => {
                 self.write(&format!(
                     "{url} is on {commit}, release {release}, after {}",

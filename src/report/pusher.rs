@@ -10,8 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::events::Sink;
-use crate::base::words::{printable, seconds};
-use crate::event::{Event, Outcome, Stage};
+use crate::base::words::{count, printable, seconds};
+use crate::event::{CertificateLeft, Event, Outcome, Stage};
 
 /// Lines held for a client that reads slowly; what comes on top is dropped for it (the log has everything).
 const QUEUE: usize = 4096;
@@ -67,6 +67,21 @@ pub fn failure_lines(event: &Event) -> Vec<String> {
     lines.extend(output.iter().map(|line| format!("  | {}", printable(line))));
     lines.extend(hints.iter().map(|hint| format!("hint: {hint}")));
     lines
+}
+
+/// What the last line says of the site's certificate.
+fn certificate_words(left: CertificateLeft) -> String {
+    let days = count(usize::try_from(left.days).unwrap_or(0), "day");
+    match left {
+        CertificateLeft { days: ..0, .. } => " · its certificate has expired: landfall csr".into(),
+        CertificateLeft {
+            is_issued: false, ..
+        } => " · certificate: browsers do not trust it".into(),
+        CertificateLeft {
+            is_pressing: true, ..
+        } => format!(" · certificate: {days} left: landfall csr"),
+        _ => format!(" · certificate: {days} left"),
+    }
 }
 
 /// How the client shows lines.
@@ -242,10 +257,12 @@ impl Sink for Pusher {
                 url,
                 commit,
                 elapsed,
+                certificate,
                 ..
             } => {
+                let certificate = certificate.map(certificate_words).unwrap_or_default();
                 self.print(&format!(
-                    "{url} is on {} · {:.1}s",
+                    "{url} is on {} · {:.1}s{certificate}",
                     commit.short(),
                     elapsed.as_secs_f64()
                 ));
@@ -346,6 +363,41 @@ mod tests {
         let text = shown(Style::Piped, &events);
         let names: Vec<&str> = text.split_whitespace().step_by(3).collect();
         assert_eq!(names, ["frontend", "python"]);
+    }
+
+    #[test]
+    fn the_last_line_says_how_long_the_certificate_lasts() {
+        let last = |days, is_issued, is_pressing| {
+            let finished = Event::Finished {
+                url: "https://example.org".into(),
+                commit: crate::base::names::ObjectId::zero(),
+                release: crate::base::names::ReleaseId(3),
+                elapsed: Duration::from_secs(2),
+                certificate: Some(CertificateLeft {
+                    days,
+                    is_issued,
+                    is_pressing,
+                }),
+            };
+            shown(Style::Piped, &[finished])
+        };
+        for (left, words) in [
+            (last(178, true, false), "certificate: 178 days left"),
+            (last(1, true, true), "certificate: 1 day left: landfall csr"),
+            (
+                last(-1, true, true),
+                "its certificate has expired: landfall csr",
+            ),
+            (
+                last(3649, false, false),
+                "certificate: browsers do not trust it",
+            ),
+        ] {
+            assert_eq!(
+                left,
+                format!("https://example.org is on 0000000 · 2.0s · {words}\n")
+            );
+        }
     }
 
     #[test]

@@ -91,8 +91,18 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, _: &Memory) {
         "nginx starts again by itself, as soon as what hindered it is gone",
     );
     plan.unit(Group::Nginx, "nginx.service", true, "it serves the sites");
+    // Of the package; a binary that was copied here has no units.
+    if facts.unit(CERTIFICATES).exists {
+        plan.unit(
+            Group::Nginx,
+            CERTIFICATES,
+            true,
+            "it looks once a day how long the sites' certificates last",
+        );
+    }
 }
 
+const CERTIFICATES: &str = "landfall-cert-status.timer";
 /// The distribution's unit gives up at once. A port that somebody else holds for a moment must not be the end of all sites.
 const RESTART: &str = "[Unit]
 StartLimitIntervalSec=0

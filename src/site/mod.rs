@@ -8,6 +8,7 @@
 //! anything of the real one changes, so what lies on disk is valid at every instant, also for a boot.
 
 mod abilities;
+pub mod certificate;
 mod control;
 mod overrides;
 mod probe;

@@ -26,15 +26,29 @@ pub struct SelfSignedError(String, #[source] rcgen::Error);
 
 impl Hint for SelfSignedError {}
 
-/// Makes a pair for `names` with a new P-256 key, valid from an hour before `now`.
+/// Makes the pair that stands in for `names`.
 ///
 /// # Errors
 /// A name that cannot stand in a certificate.
 pub fn make(names: &[Domain], now: SystemTime) -> Result<Pair, SelfSignedError> {
+    let mut pair = make_for(names, now, VALID)?;
+    pair.meta.stand_in = true;
+    Ok(pair)
+}
+
+/// Makes a pair for `names` with a new P-256 key, valid from an hour before `now` for as long as `valid`.
+///
+/// # Errors
+/// A name that cannot stand in a certificate.
+pub fn make_for(
+    names: &[Domain],
+    now: SystemTime,
+    valid: Duration,
+) -> Result<Pair, SelfSignedError> {
     let first = names.first().map(Domain::to_string).unwrap_or_default();
     let fail = |error| SelfSignedError(first.clone(), error);
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(fail)?;
-    let until = now + VALID;
+    let until = now + valid;
     let mut params =
         CertificateParams::new(names.iter().map(Domain::to_string).collect::<Vec<_>>())
             .map_err(fail)?;
@@ -55,7 +69,8 @@ pub fn make(names: &[Domain], now: SystemTime) -> Result<Pair, SelfSignedError> 
         certificate: certificate.pem(),
         key: Secret::new(key.serialize_pem()),
         meta: Meta {
-            stand_in: true,
+            stand_in: false,
+            own_authority: false,
             names: names.to_vec(),
             not_after: not_after.as_secs(),
         },

@@ -7,7 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Certificate;
+use super::finding::Refusal;
+use super::key::PrivateKey;
+use super::{intake, pending};
 use crate::base::fs::{self, FsError};
+use crate::base::hint::{Hint, Kind};
 use crate::base::names::Domain;
 use crate::base::secret::Secret;
 
@@ -22,6 +27,9 @@ pub struct Store {
 pub struct Meta {
     /// Made here, to stand in until a certificate is issued.
     pub stand_in: bool,
+    /// It was checked against roots that were named, not against the system's.
+    #[serde(default)]
+    pub own_authority: bool,
     /// The names it is for.
     pub names: Vec<Domain>,
     /// Until when it is valid, in seconds since 1970.
@@ -38,6 +46,48 @@ pub struct Pair {
     /// What is known of it.
     pub meta: Meta,
 }
+
+/// A store that is not as it was left.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// What lies there cannot be read.
+    #[error("{} is not as Landfall wrote it", .0.display())]
+    Broken(PathBuf),
+    /// One of its keys.
+    #[error("the key {} cannot be read", .0.display())]
+    Key(PathBuf, #[source] Refusal),
+}
+
+impl Hint for StoreError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Fs(error) => error.hints(),
+            Self::Broken(path) => vec![format!("look at it, move it away: {}", path.display())],
+            Self::Key(path, _) => {
+                vec![format!("openssl pkey -noout -check -in {}", path.display())]
+            }
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Failed
+    }
+}
+
+/// A key of the store, and where it lies.
+#[derive(Debug)]
+pub struct Known {
+    /// The key.
+    pub key: PrivateKey,
+    /// The request it waits with; none if it is an installed pair's.
+    pub pending: Option<String>,
+}
+
+/// Versions that stay after an install: the one that is served, and those before it.
+const KEPT: usize = 3;
 
 /// Everyone may go through, nobody may list: nginx's workers never read it, and the key has a mode of its own.
 const FOLDER: u32 = 0o711;
@@ -64,12 +114,115 @@ impl Store {
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Puts a pair into a folder of its own, `version`.
-    pub fn add(&self, version: &str, pair: &Pair) -> Result<(), FsError> {
-        for folder in [self.folder.clone(), self.folder.join("versions")] {
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its folders are there.
+    pub(super) fn create(&self) -> Result<(), FsError> {
+        for folder in [self.folder.clone(), self.versions()] {
             fs::create_folder_with_mode(&folder, FOLDER)?;
         }
-        let folder = self.folder.join("versions").join(version);
+        Ok(())
+    }
+
+    fn versions(&self) -> PathBuf {
+        self.folder.join("versions")
+    }
+
+    /// A name for a new version that begins with `stem`.
+    pub fn free_version(&self, stem: &str) -> String {
+        let names = (1..).map(|number| match number {
+            1 => stem.to_owned(),
+            number => format!("{stem}-{number}"),
+        });
+        let mut free = names.filter(|name| !self.version(name).exists());
+        free.next().unwrap_or_default()
+    }
+
+    /// The folder of a version; `current` leads to one of them.
+    pub fn version(&self, version: &str) -> PathBuf {
+        self.versions().join(version)
+    }
+
+    /// The link to what is served.
+    pub fn link(&self) -> PathBuf {
+        self.folder.join("current")
+    }
+
+    /// The version that is served; none where there is none.
+    pub fn current_version(&self) -> Result<Option<String>, FsError> {
+        let target = fs::link_target(&self.link())?;
+        let name = target.as_deref().and_then(Path::file_name);
+        Ok(name.map(|name| name.to_string_lossy().into_owned()))
+    }
+
+    /// The certificate that is served with its chain, its own first; none where there is none.
+    pub fn chain(&self) -> Result<Option<Vec<Certificate>>, StoreError> {
+        let file = self.certificate();
+        let Some(text) = fs::read_if_exists(&file)? else {
+            return Ok(None);
+        };
+        match intake::read(text.as_bytes()) {
+            Ok(taken) => Ok(Some(taken.certificates)),
+            Err(_) => Err(StoreError::Broken(file)),
+        }
+    }
+
+    /// All keys of the store, those that wait first.
+    pub fn keys(&self) -> Result<Vec<Known>, StoreError> {
+        let mut known = Vec::new();
+        for each in self.pending()? {
+            let file = self.pending_key(&each.id);
+            known.extend(read_known(&file, Some(each.id))?);
+        }
+        for folder in fs::list(&self.versions())? {
+            known.extend(read_known(&folder.join("privkey.pem"), None)?);
+        }
+        Ok(known)
+    }
+
+    /// The key that is served.
+    pub fn current_key(&self) -> Result<Option<PrivateKey>, StoreError> {
+        Ok(read_known(&self.key(), None)?.map(|known| known.key))
+    }
+
+    /// Takes a version away that is not served.
+    pub fn discard(&self, version: &str) -> Result<(), FsError> {
+        if self.current_version()?.as_deref() == Some(version) {
+            return Ok(());
+        }
+        fs::remove_tree(&self.version(version))
+    }
+
+    /// Takes old versions away: what is served and the last ones stay.
+    pub fn prune(&self) -> Result<(), FsError> {
+        let current = self.current_version()?;
+        let mut versions = Vec::new();
+        for folder in fs::list(&self.versions())? {
+            let name = folder
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            let name = name.unwrap_or_default();
+            // One without its last file was never finished.
+            let finished = fs::modified_unix(&folder.join("meta.json")).unwrap_or(0);
+            versions.push((
+                Some(&name) != current.as_ref(),
+                std::cmp::Reverse((finished, name)),
+            ));
+        }
+        versions.sort();
+        for (_, std::cmp::Reverse((_, name))) in versions.iter().skip(KEPT) {
+            self.discard(name)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a pair into a folder of its own, `version`.
+    pub fn add(&self, version: &str, pair: &Pair) -> Result<(), FsError> {
+        self.create()?;
+        let folder = self.version(version);
         fs::create_folder_with_mode(&folder, FOLDER)?;
         let meta = serde_json::to_string_pretty(&pair.meta).unwrap_or_default();
         for (name, text, mode) in [
@@ -84,9 +237,62 @@ impl Store {
 
     /// Makes `version` the pair that is served from the next reload on.
     pub fn point_at(&self, version: &str) -> Result<(), FsError> {
-        fs::swap_link(
-            &Path::new("versions").join(version),
-            &self.folder.join("current"),
-        )
+        fs::swap_link(&Path::new("versions").join(version), &self.link())
+    }
+
+    /// No pair is served any more: what was before the first one.
+    pub fn point_at_nothing(&self) -> Result<(), FsError> {
+        fs::remove_file(&self.link())
+    }
+}
+
+fn read_known(file: &Path, pending: Option<String>) -> Result<Option<Known>, StoreError> {
+    let Some(text) = pending::read_key(file)? else {
+        return Ok(None);
+    };
+    let key = PrivateKey::read(text.expose().as_bytes())
+        .map_err(|refusal| StoreError::Key(file.to_owned(), refusal))?;
+    Ok(Some(Known { key, pending }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_versions_stay_and_the_served_one_always() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("notes"));
+        let pair = Pair {
+            certificate: String::new(),
+            key: Secret::new(""),
+            meta: Meta {
+                stand_in: false,
+                own_authority: false,
+                names: Vec::new(),
+                not_after: 0,
+            },
+        };
+        for version in ["1", "2", "3", "4", "5"] {
+            store.add(version, &pair).unwrap();
+        }
+        store.point_at("1").unwrap();
+        store.prune().unwrap();
+        let left = |store: &Store| {
+            let all = fs::list(&store.versions()).unwrap();
+            let names = all
+                .iter()
+                .map(|path| path.file_name().unwrap().to_string_lossy().into_owned());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(left(&store), ["1", "4", "5"]);
+        store.discard("1").unwrap();
+        store.discard("4").unwrap();
+        assert_eq!(left(&store), ["1", "5"]);
+        assert_eq!(
+            fs::mode(&store.version("5").join("privkey.pem")).unwrap(),
+            0o600
+        );
+        assert_eq!(fs::mode(&store.version("5")).unwrap(), 0o711);
     }
 }

@@ -37,11 +37,7 @@ pub fn get(
     let to = format!("https://{host} on {address}");
     let fail = |error| HttpError::of(&to, timeout, error);
     refuse_controls(&[host, path]).map_err(fail)?;
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| HttpError::Invalid(to.clone(), error.to_string()))?;
-    let connection = config()
-        .and_then(|config| ClientConnection::new(Arc::new(config), name))
-        .map_err(|error| HttpError::Invalid(to.clone(), error.to_string()))?;
+    let connection = connection(host, &to)?;
     let tcp = socket::tcp(address, timeout).map_err(fail)?;
     let mut stream = StreamOwned::new(connection, tcp);
     let request = format!(
@@ -55,6 +51,34 @@ pub fn get(
         response,
         chain: chain.iter().map(|each| each.to_vec()).collect(),
     })
+}
+
+/// The chain that is shown at `address` for `host`, its own first: a handshake and nothing more.
+pub fn chain(
+    address: SocketAddr,
+    host: &str,
+    timeout: Duration,
+) -> Result<Vec<Vec<u8>>, HttpError> {
+    let to = format!("{host} on {address}");
+    let fail = |error| HttpError::of(&to, timeout, error);
+    let mut connection = connection(host, &to)?;
+    let mut tcp = socket::tcp(address, timeout).map_err(fail)?;
+    while connection.is_handshaking() {
+        connection.complete_io(&mut tcp).map_err(fail)?;
+    }
+    connection.send_close_notify();
+    // Politeness towards a server that may be gone.
+    let _ = connection.write_tls(&mut tcp);
+    let chain = connection.peer_certificates().unwrap_or_default();
+    Ok(chain.iter().map(|each| each.to_vec()).collect())
+}
+
+fn connection(host: &str, to: &str) -> Result<ClientConnection, HttpError> {
+    let invalid = |error: String| HttpError::Invalid(to.to_owned(), error);
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| invalid(error.to_string()))?;
+    config()
+        .and_then(|config| ClientConnection::new(Arc::new(config), name))
+        .map_err(|error| invalid(error.to_string()))
 }
 
 /// `:8443`, where it is not the scheme's own.

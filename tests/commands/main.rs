@@ -2,6 +2,7 @@
 
 mod adopt;
 mod app;
+mod cert;
 mod env;
 mod key;
 mod logs;

@@ -13,6 +13,7 @@
 
 mod apps;
 mod attacks;
+mod cert;
 mod journey;
 mod mistakes;
 mod package;

@@ -3,7 +3,7 @@
 use crate::{Debian, Layer, Vps, package};
 
 /// The most that `systemd-analyze security` may say of a unit's exposure; 0 is nothing, 10 everything.
-const MOST_EXPOSURE: f64 = 3.0;
+pub(crate) const MOST_EXPOSURE: f64 = 3.0;
 
 /// Installs the package; git comes with it where it is missing.
 pub(crate) fn install(vps: &Vps) {
@@ -31,8 +31,10 @@ fn installing_it_starts_and_enables_nothing() {
     assert_eq!(
         states,
         [
+            ["landfall-cert-status.service", "static"],
             ["landfall-redis@.service", "disabled"],
-            ["landfall@.service", "disabled"]
+            ["landfall@.service", "disabled"],
+            ["landfall-cert-status.timer", "disabled"],
         ]
     );
     for file in [
@@ -139,7 +141,7 @@ others' processes no FileNotFoundError
 ready
 ";
 
-fn exposure(vps: &Vps, unit: &str) -> f64 {
+pub(crate) fn exposure(vps: &Vps, unit: &str) -> f64 {
     let said = vps.sh(&format!("systemd-analyze security {unit} | tail -n 1"));
     let number = said.split_whitespace().find_map(|word| word.parse().ok());
     number.unwrap_or_else(|| panic!("no exposure in {said:?}"))

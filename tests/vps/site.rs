@@ -4,7 +4,7 @@ use crate::server::{body, create, set_up, status};
 use crate::{Vps, error_of, text_of};
 
 /// A release as a deploy leaves it, with a backend that is a few lines of Python speaking uwsgi.
-fn release(vps: &Vps, app: &str) {
+pub(crate) fn release(vps: &Vps, app: &str) {
     vps.write("/root/backend.py", BACKEND);
     vps.sh(&format!(
         "cd /srv/landfall/{app}; mkdir -p releases/1/public/assets releases/1/static releases/1/media shared

@@ -34,6 +34,8 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
             app = command.app();
             command.only_shows().then_some(Role::Read)
         }
+        // Root's work, but for a look at what the app's user can see too.
+        Command::Cert(command) => command.only_shows().then_some(Role::Read),
         Command::Key(command) => {
             app = command.app();
             command.only_shows().then_some(Role::Read)
@@ -56,6 +58,7 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
             })
         }
         Command::Site(_)
+        | Command::Csr(_)
         | Command::Init(_)
         | Command::Demo(_)
         | Command::Completions(_)
@@ -84,6 +87,7 @@ const PHRASES: [(Role, &[&str]); 3] = [
             "shared list",
             "app show",
             "key list",
+            "cert status",
         ],
     ),
     (Role::Deploy, &["git push", "deploy", "rollback"]),
@@ -123,7 +127,11 @@ pub(in crate::cli) fn phrase(words: &[String]) -> String {
         }
     }
     match names[..] {
-        [group @ ("app" | "env" | "key" | "shared"), command, ..] => format!("{group} {command}"),
+        [
+            group @ ("app" | "cert" | "env" | "key" | "shared"),
+            command,
+            ..,
+        ] => format!("{group} {command}"),
         [command, ..] => command.to_owned(),
         [] => String::new(),
     }
@@ -175,7 +183,7 @@ mod tests {
         }
         assert_eq!(
             sentence(Role::Read),
-            "`read` may do this: git fetch, status, releases, ps, log, logs, plan, env list, shared list, app show and key list"
+            "`read` may do this: git fetch, status, releases, ps, log, logs, plan, env list, shared list, app show, key list and cert status"
         );
     }
 
@@ -187,6 +195,12 @@ mod tests {
             "app remove notes --yes",
             "key add notes x.pub",
             "key remove notes Ana",
+            "csr",
+            "cert install -",
+            "cert self-signed",
+            "cert status --all",
+            "cert status --host 127.0.0.1:22",
+            "cert status --roots /etc/shadow",
             "init",
             "demo",
             "completions bash",

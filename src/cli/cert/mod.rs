@@ -1,0 +1,38 @@
+//! `landfall cert`: certificates of the server's apps.
+
+mod install;
+mod look;
+pub(in crate::cli) mod place;
+mod self_signed;
+mod status;
+
+use super::{Ended, Globals};
+use crate::base::host::Host;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Check what the authority sent, and serve it.
+    Install(install::Args),
+    /// Show how long certificates last and whether they work; for monitoring too.
+    Status(status::Args),
+    /// Serve a certificate that is made here and that browsers do not trust.
+    SelfSigned(self_signed::Args),
+}
+
+impl Command {
+    /// True for what may be asked over ssh.
+    pub(super) fn only_shows(&self) -> bool {
+        match self {
+            Self::Status(args) => args.is_of_one_app(),
+            Self::Install(_) | Self::SelfSigned(_) => false,
+        }
+    }
+}
+
+pub(super) fn run(host: &Host, globals: &Globals, command: &Command) -> Result<(), Ended> {
+    match command {
+        Command::Install(args) => install::run(host, globals, args),
+        Command::Status(args) => status::run(host, globals, args),
+        Command::SelfSigned(args) => self_signed::run(host, globals, args),
+    }
+}
