@@ -275,6 +275,10 @@ fn only_roots_own_sshd_is_believed_when_it_reports_a_failure() {
         .split(" + ")
         .map(|one| one.strip_prefix("_UID=0 _COMM=").unwrap())
         .collect();
+    assert!(
+        jail.contains(&format!("\njournalmatch = {matches}\n")),
+        "the jail's own"
+    );
     assert_eq!(programs, ["sshd", "sshd-session", "sshd-auth"]);
 }
 

@@ -56,6 +56,8 @@ enabled = true
 backend = systemd
 # Root's processes alone: the filter's own match takes any process called sshd, so that an app could have anybody banned.
 filter = sshd[mode=%(mode)s, journalmatch=\"{JOURNAL}\"]
+# fail2ban 1.1 knows it as the jail's, too, and Debian 13 sets that: both are added up.
+journalmatch = {JOURNAL}
 port = {}
 # A developer whose agent offers several keys must not be taken for one who guesses.
 maxretry = 8
