@@ -55,6 +55,11 @@ impl ServerPaths {
         self.keys().join(app.as_str())
     }
 
+    /// Our rules for sshd. sshd takes the first value it reads, so the name comes before a cloud image's `50-cloud-init.conf`.
+    pub fn ssh_rules(&self) -> PathBuf {
+        self.at(SSH_RULES)
+    }
+
     /// The homes of apps.
     pub fn homes(&self) -> PathBuf {
         self.at("/srv/landfall")
@@ -148,6 +153,9 @@ impl ServerPaths {
         &self.root
     }
 }
+
+/// Where `server setup` writes its rules for sshd.
+pub const SSH_RULES: &str = "/etc/ssh/sshd_config.d/00-landfall.conf";
 
 /// The group of all apps' users; sshd's rules for them match it.
 pub const APPS_GROUP: &str = "landfall-apps";

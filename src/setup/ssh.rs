@@ -7,12 +7,12 @@ use super::Group;
 use super::facts::Facts;
 use super::memory::Memory;
 use super::plan::{Plan, Reaction};
-use crate::base::server_paths::APPS_GROUP;
+use crate::base::server_paths::{APPS_GROUP, SSH_RULES};
 use crate::base::words::list;
 
 /// sshd takes the first value it reads, and reads this folder in the order of names: before a cloud image's own
 /// 50-cloud-init.conf, which may allow passwords.
-pub(super) const CONF: &str = "/etc/ssh/sshd_config.d/00-landfall.conf";
+pub(super) const CONF: &str = SSH_RULES;
 
 pub(super) fn plan(plan: &mut Plan, facts: &Facts, memory: &Memory) {
     let Some(sshd) = &facts.sshd else {

@@ -162,7 +162,7 @@ impl Place {
 
     /// The file that tells sshd to read the server's keys, where it is not there.
     pub(in crate::cli) fn missing_rules(&self) -> Option<PathBuf> {
-        let rules = ServerPaths::default().at("/etc/ssh/sshd_config.d/landfall.conf");
+        let rules = ServerPaths::default().ssh_rules();
         (self.is_of_system() && !rules.exists()).then_some(rules)
     }
 
