@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::checkpoint;
 use super::hint::Hint;
 use super::words::span;
 
@@ -137,6 +138,7 @@ impl Cmd {
     /// The standard library's form, for those who hold the child themselves.
     #[expect(clippy::disallowed_methods, reason = "wrapped here")]
     pub fn to_std(&self) -> std::process::Command {
+        checkpoint::reached(checkpoint::SPAWN);
         let mut command = std::process::Command::new(&self.program);
         command
             .args(&self.args)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::checkpoint::{self, WRITE};
 use super::hint::Hint;
 
 /// An operation on a path that failed.
@@ -100,6 +101,7 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FsError> {
 /// the new one, also after power loss.
 pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FsError> {
     let temporary = beside(path);
+    checkpoint::reached(WRITE);
     let written = (|| {
         let mut file = OpenOptions::new()
             .write(true)
@@ -145,6 +147,7 @@ pub fn put<E: From<FsError>>(
 
 /// Writes the content of `from` into the file `to`, which is there and keeps its mode.
 pub fn copy_content(from: &Path, to: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     let mut source = File::open(from).on("read", from)?;
     let target = OpenOptions::new().write(true).truncate(true).open(to);
     let mut target = target.on("write", to)?;
@@ -194,12 +197,14 @@ pub fn sync_folder_of(path: &Path) -> Result<(), FsError> {
 /// rename(2).
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     fs::rename(from, to).on("rename", from)
 }
 
 /// symlink(2): makes `link` with the content `target`.
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn symlink(target: &Path, link: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     std::os::unix::fs::symlink(target, link).on("make the link", link)
 }
 
@@ -220,6 +225,7 @@ pub fn size(path: &Path) -> Result<String, FsError> {
 
 /// Gives `path` to another user and group; a link is given itself, not what it leads to.
 pub fn chown(path: &Path, user: u32, group: u32) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     std::os::unix::fs::lchown(path, Some(user), Some(group)).on("change the owner of", path)
 }
 
@@ -236,6 +242,7 @@ pub fn chown_tree(path: &Path, user: u32, group: u32) -> Result<(), FsError> {
 /// The folder and its parents; existing ones are fine.
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn create_folder(path: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     fs::create_dir_all(path).on("create the folder", path)
 }
 
@@ -247,12 +254,14 @@ pub fn create_folder_with_mode(path: &Path, mode: u32) -> Result<(), FsError> {
 
 /// A folder that must not exist yet.
 pub fn create_new_folder(path: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     fs::create_dir(path).on("create the folder", path)
 }
 
 /// Removes a file or a link; a missing one is fine.
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn remove_file(path: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(FsError::new("remove", path, error))
@@ -265,6 +274,7 @@ pub fn remove_file(path: &Path) -> Result<(), FsError> {
 /// (Go's and some npm caches) are opened first.
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn remove_tree(path: &Path) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,6 +1,7 @@
 //! L0: process state, names, files, commands. The only layer that touches the environment, the clock or a process.
 
 pub mod ancestor;
+pub mod checkpoint;
 pub mod command;
 pub mod flock;
 pub mod fs;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::session::Session;
 use super::{Ended, exit_code, plan as plan_command};
+use crate::base::checkpoint;
 use crate::base::command::Cmd;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::{Host, SYSTEM_PATH};
@@ -181,7 +182,8 @@ impl Push<'_> {
             .env("PATH", SYSTEM_PATH)
             .env("HOME", self.session.home.root().to_string_lossy())
             .envs(self.host.machine_variables())
-            .envs(caller.into_iter().flatten());
+            .envs(caller.into_iter().flatten())
+            .envs(checkpoint::environment());
         // It must hold nothing of git's: git waits for the end of the hook's output.
         let started = command
             .to_std()

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
+use crate::base::checkpoint;
 use crate::base::command::LineSink;
 use crate::base::hint::{Hint, chain};
 use crate::base::secret::Redactor;
@@ -71,6 +72,7 @@ impl Events {
 
     /// Begins a stage; its clock runs from here.
     pub fn start(&self, stage: Stage) -> Running<'_> {
+        checkpoint::reached(stage.name());
         tracing::debug!(stage = stage.name(), "start");
         self.emit(&Event::Started { stage });
         Running {
@@ -159,6 +161,7 @@ impl Running<'_> {
     /// The stage ended well.
     pub fn end(self, outcome: Outcome) {
         let elapsed = self.since.elapsed();
+        checkpoint::reached(self.stage.name());
         tracing::debug!(stage = self.stage.name(), ms = elapsed.as_millis(), "end");
         self.events.emit(&Event::Ended {
             stage: self.stage,

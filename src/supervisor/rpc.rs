@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::fault::{Fault, RpcError};
 use super::xml::{Answer, Value, call, parse};
+use crate::base::checkpoint;
 use crate::base::socket;
 use crate::base::words::{printable, shorten};
 use crate::tool::http::read_response;
@@ -253,6 +254,9 @@ impl Supervisor {
         subject: &str,
         params: &[Value],
     ) -> Result<Value, RpcError> {
+        if !method.starts_with("supervisor.get") {
+            checkpoint::reached(checkpoint::ORDER);
+        }
         let answer = self.exchange(method, &call(method, params))?;
         match parse(&answer).map_err(|problem| garbled(method, problem))? {
             Answer::Value(value) => Ok(value),
