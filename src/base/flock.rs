@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -38,6 +40,31 @@ pub fn try_lock(path: &Path) -> Result<Attempt, FsError> {
             Ok(Attempt::HeldBy(holder))
         }
         Err((_, errno)) => Err(FsError::new("lock", path, errno.into())),
+    }
+}
+
+/// How often one who waits tries again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Takes the lock as [`try_lock`] does, waiting up to `patience`; `waiting` is told once what the holder wrote.
+pub fn lock(
+    path: &Path,
+    patience: Duration,
+    waiting: &mut dyn FnMut(&str),
+) -> Result<Attempt, FsError> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        match try_lock(path)? {
+            Attempt::HeldBy(holder) if begun.elapsed() < patience => {
+                if !told {
+                    waiting(&holder);
+                    told = true;
+                }
+                thread::sleep(RETRY);
+            }
+            ended => return Ok(ended),
+        }
     }
 }
 
@@ -77,6 +104,11 @@ mod tests {
             panic!("taken twice")
         };
         assert_eq!(holder, "ana");
+        let mut told = Vec::new();
+        let short = Duration::from_millis(120);
+        let waited = lock(&path, short, &mut |holder| told.push(holder.to_owned())).unwrap();
+        assert!(matches!(waited, Attempt::HeldBy(_)));
+        assert_eq!(told, ["ana"]);
         drop(first);
         assert!(matches!(try_lock(&path).unwrap(), Attempt::Taken(_)));
     }

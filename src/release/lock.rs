@@ -1,19 +1,15 @@
 //! One deploy per app at a time: a kernel lock that dies with its holder, and says who holds it.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::layout::Home;
-use crate::base::flock::{Attempt, FileLock, try_lock};
+use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::FsError;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::words::span;
-
-/// How often a waiting deploy tries again.
-const RETRY: Duration = Duration::from_millis(50);
 
 /// Who holds the lock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -92,28 +88,16 @@ pub fn acquire(
     patience: Duration,
     waiting: &mut dyn FnMut(&str),
 ) -> Result<FileLock, LockError> {
-    let deadline = Instant::now() + patience;
-    let mut told = false;
-    loop {
-        match try_lock(&home.lock())? {
-            Attempt::Taken(mut lock) => {
-                let text = serde_json::to_string(holder).unwrap_or_default();
-                lock.describe(&text)
-                    .map_err(|source| FsError::new("write", &home.lock(), source))?;
-                return Ok(lock);
-            }
-            Attempt::HeldBy(text) => {
-                let other = describe(&text, host.now_unix());
-                if Instant::now() >= deadline {
-                    return Err(LockError::Held(other));
-                }
-                if !told {
-                    waiting(&other);
-                    told = true;
-                }
-                thread::sleep(RETRY);
-            }
+    let file = home.lock();
+    let mut waiting = |text: &str| waiting(&describe(text, host.now_unix()));
+    match flock::lock(&file, patience, &mut waiting)? {
+        Attempt::Taken(mut lock) => {
+            let text = serde_json::to_string(holder).unwrap_or_default();
+            lock.describe(&text)
+                .map_err(|source| FsError::new("write", &file, source))?;
+            Ok(lock)
         }
+        Attempt::HeldBy(text) => Err(LockError::Held(describe(&text, host.now_unix()))),
     }
 }
 
@@ -122,7 +106,7 @@ pub fn holder(home: &Home, host: &Host) -> Result<Option<String>, FsError> {
     if !home.lock().exists() {
         return Ok(None);
     }
-    Ok(match try_lock(&home.lock())? {
+    Ok(match flock::try_lock(&home.lock())? {
         Attempt::Taken(_) => None,
         Attempt::HeldBy(text) => Some(describe(&text, host.now_unix())),
     })

@@ -5,12 +5,11 @@
 //! between marks.
 
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::unistd::{Gid, Group, chown};
 
-use crate::base::flock::{Attempt, FileLock, try_lock};
+use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
@@ -204,17 +203,10 @@ impl Place {
             };
             fs::create_folder_with_mode(folder, mode)?;
         }
-        let deadline = Instant::now() + PATIENCE;
         // sshd looks for files called as users are; none is called so.
-        let path = folder.join(".landfall.lock");
-        loop {
-            match try_lock(&path)? {
-                Attempt::Taken(lock) => return Ok(lock),
-                Attempt::HeldBy(_) if Instant::now() >= deadline => {
-                    return Err(PlaceError::Busy(self.file.clone()));
-                }
-                Attempt::HeldBy(_) => thread::sleep(Duration::from_millis(20)),
-            }
+        match flock::lock(&folder.join(".landfall.lock"), PATIENCE, &mut |_| ())? {
+            Attempt::Taken(lock) => Ok(lock),
+            Attempt::HeldBy(_) => Err(PlaceError::Busy(self.file.clone())),
         }
     }
 
