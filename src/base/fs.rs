@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -408,6 +408,11 @@ pub fn modified_unix(path: &Path) -> Result<u64, FsError> {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs())
+}
+
+/// True for what is root's and nobody else may write to: what it says may be done as root.
+pub fn is_roots_alone(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == 0 && metadata.mode() & 0o022 == 0
 }
 
 /// The file's permission bits.

@@ -1,8 +1,8 @@
 //! The program that root runs for apps must be root's alone: sudo's line and the keys' commands name it.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 
 /// A program that others could replace.
@@ -35,7 +35,7 @@ pub fn check(program: &Path) -> Result<(), TrustedError> {
     for path in program.ancestors() {
         let is_roots = path
             .metadata()
-            .is_ok_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0);
+            .is_ok_and(|metadata| fs::is_roots_alone(&metadata));
         if !is_roots {
             return Err(TrustedError::Writable(path.to_owned()));
         }
@@ -46,7 +46,6 @@ pub fn check(program: &Path) -> Result<(), TrustedError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::fs;
 
     #[test]
     fn a_program_that_others_could_replace_is_refused() {

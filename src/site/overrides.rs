@@ -3,7 +3,6 @@
 //! takes: that folder · gives: their texts · touches: nothing
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::fs::{self, FsError};
@@ -64,7 +63,7 @@ pub(super) fn read(server: &ServerPaths) -> Result<Overrides, OverrideError> {
         }
         let is_roots = |path: &Path| {
             path.symlink_metadata()
-                .is_ok_and(|meta| meta.uid() == 0 && meta.mode() & 0o022 == 0)
+                .is_ok_and(|metadata| fs::is_roots_alone(&metadata))
         };
         if !is_roots(&path) || !path.parent().is_some_and(is_roots) {
             return Err(OverrideError::NotRoots(path));

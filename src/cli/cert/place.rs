@@ -1,6 +1,5 @@
 //! Where an app's certificates are, for the commands that change them.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::fs;
@@ -72,7 +71,7 @@ pub(in crate::cli) fn of_root(
     // Settings that others write would tell root where to work.
     let is_roots = file
         .symlink_metadata()
-        .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0);
+        .is_ok_and(|metadata| fs::is_roots_alone(&metadata));
     if !is_roots {
         return Err(PlaceError::NotRoots(file).into());
     }

@@ -7,6 +7,7 @@
 use nix::unistd::{Uid, User};
 use serde::Serialize;
 
+use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::AppName;
@@ -89,13 +90,14 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         .uid;
     let (needs, action) = asked(host, &app, owner)?;
     let check = args.check || action == Action::Check;
-    if !check && limits::apply(&server, &app)? {
+    let applied = site::apply(&server, &app, &needs, host.now(), check)?;
+    // A deploy asks for its site; only root's own call is about root's settings.
+    if !check && caller(host) != Some(owner.as_raw()) && limits::apply(&server, &app)? {
         output::say(format!(
             "the limits of landfall@{}.service are changed",
             app.name
         ));
     }
-    let applied = site::apply(&server, &app, &needs, host.now(), check)?;
     let result = match applied {
         Applied::Unchanged => "unchanged",
         Applied::Tested => "tested",
@@ -119,12 +121,11 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
 
 /// Root's settings of the app; a file that others could write would make them root.
 fn settings(server: &ServerPaths, name: &AppName) -> Result<AppSettings, Ended> {
-    use std::os::unix::fs::MetadataExt;
     let file = server.app_settings(name);
     let Ok(metadata) = file.symlink_metadata() else {
         return Err(SessionError::NoSuchApp(name.clone()).into());
     };
-    if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || !metadata.is_file() {
+    if !fs::is_roots_alone(&metadata) || !metadata.is_file() {
         return Err(ApplyArgsError::NotRoots(file.display().to_string()).into());
     }
     let app = session::read_settings(&file)?;
@@ -137,10 +138,14 @@ fn settings(server: &ServerPaths, name: &AppName) -> Result<AppSettings, Ended> 
 /// What the app's own user asks for by sudo is what its deploy has left; root itself means the live release.
 fn asked(host: &Host, app: &AppSettings, owner: Uid) -> Result<(Needs, Action), Ended> {
     let home = Home::new(app.home.clone(), app.name.clone());
-    let caller: Option<u32> = host.var("SUDO_UID").and_then(|uid| uid.parse().ok());
-    if caller == Some(owner.as_raw()) {
+    if caller(host) == Some(owner.as_raw()) {
         let request = request::of_deploy(&home, owner)?;
         return Ok((request.needs, request.action));
     }
     Ok((request::of_live(&home, owner)?, Action::Apply))
+}
+
+/// Who called sudo.
+fn caller(host: &Host) -> Option<u32> {
+    host.var("SUDO_UID").and_then(|uid| uid.parse().ok())
 }
