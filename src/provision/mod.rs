@@ -20,8 +20,7 @@ mod system;
 pub mod trusted;
 
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::unistd::User;
 use serde::{Deserialize, Serialize};
@@ -217,13 +216,9 @@ fn write_made(paths: &ServerPaths, app: &AppName, made: &Made) -> Result<(), Pro
 /// One at a time: two would take each other's half app for one that was left.
 fn take_turn(paths: &ServerPaths) -> Result<FileLock, ProvisionError> {
     fs::create_folder_with_mode(&paths.run(), 0o755)?;
-    let begun = Instant::now();
-    loop {
-        match flock::try_lock(&paths.run().join("apps.lock"))? {
-            Attempt::Taken(lock) => return Ok(lock),
-            Attempt::HeldBy(_) if begun.elapsed() > TURN => return Err(ProvisionError::Busy),
-            Attempt::HeldBy(_) => thread::sleep(Duration::from_millis(50)),
-        }
+    match flock::lock(&paths.run().join("apps.lock"), TURN, &mut |_| ())? {
+        Attempt::Taken(lock) => Ok(lock),
+        Attempt::HeldBy(_) => Err(ProvisionError::Busy),
     }
 }
 

@@ -145,6 +145,8 @@ pub(super) fn dump(app: &AppName, file: &Path) -> Result<(), ProvisionError> {
         "--",
         "pg_dump",
         "--format=custom",
+        // A lock that somebody holds is no reason to wait for ever.
+        "--lock-wait-timeout=60s",
         app.as_str(),
     ];
     system::run_into("pg_dump", &argv, file)

@@ -1,8 +1,8 @@
 //! A Redis of the app's own, run as its user: numbers of one Redis are no wall between apps, for any client may choose
 //! any of them.
 //!
-//! takes: the app · gives: its `REDIS_URL` and `CELERY_BROKER_URL` · touches: `/etc/landfall/redis/NAME.conf`, `redis/` in the home · undone by:
-//! removing them
+//! takes: the app · gives: its `REDIS_URL` and `CELERY_BROKER_URL` · touches: `/etc/landfall/redis/NAME.conf`, `redis/` in
+//! the home · undone by: removing them
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use crate::config::server::AppSettings;
 
 /// Its data, in the app's home.
 pub(super) const FOLDER: &str = "redis";
+
 /// True where there is a Redis to run.
 pub fn is_installed() -> bool {
     Path::new("/usr/bin/redis-server").exists()

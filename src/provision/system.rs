@@ -10,6 +10,7 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::host::SYSTEM_PATH;
 use crate::base::names::AppName;
+use crate::tool::systemd::systemctl;
 
 /// Starting and stopping may wait for the app's last requests and tasks.
 const TIMEOUT: Duration = Duration::from_secs(12 * 60);
@@ -37,7 +38,11 @@ pub(super) fn run(what: &'static str, argv: &[&str]) -> Result<String, SystemErr
         .env("PATH", SYSTEM_PATH)
         .env("LANG", "C.UTF-8")
         .timeout(TIMEOUT);
-    output(&cmd).map_err(|error| SystemError {
+    run_command(what, &cmd)
+}
+
+fn run_command(what: &'static str, command: &Cmd) -> Result<String, SystemError> {
+    output(command).map_err(|error| SystemError {
         what,
         source: Box::new(error),
     })
@@ -78,7 +83,8 @@ fn units(app: &AppName) -> [String; 2] {
 
 /// systemd reads its units again.
 pub(super) fn reload_units() -> Result<(), SystemError> {
-    run("systemctl daemon-reload", &["systemctl", "daemon-reload"]).map(drop)
+    let reload = systemctl(&["daemon-reload"]);
+    run_command("systemctl daemon-reload", &reload).map(drop)
 }
 
 /// Starts the app's services, now and at every boot.
@@ -86,27 +92,20 @@ pub(super) fn start_services(app: &AppName, redis: bool) -> Result<(), SystemErr
     reload_units()?;
     let [own, its_redis] = units(app);
     if redis {
-        run(
-            "starting the app's Redis",
-            &["systemctl", "enable", "--now", &its_redis],
-        )?;
+        let start = systemctl(&["enable", "--now", &its_redis]);
+        run_command("starting the app's Redis", &start)?;
     }
-    run(
-        "starting the app's service",
-        &["systemctl", "enable", "--now", &own],
-    )
-    .map(drop)
+    let start = systemctl(&["enable", "--now", &own]);
+    run_command("starting the app's service", &start).map(drop)
 }
 
 /// Stops them, for good; what does not run is fine.
 pub(super) fn stop_services(app: &AppName) -> Result<(), SystemError> {
     for unit in units(app) {
-        run(
-            "stopping the app's services",
-            &["systemctl", "disable", "--now", &unit],
-        )?;
+        let stop = systemctl(&["disable", "--now", &unit]);
+        run_command("stopping the app's services", &stop)?;
         // A unit that failed would be listed as such for ever.
-        let _ = run("", &["systemctl", "reset-failed", &unit]);
+        let _ = run_command("", &systemctl(&["reset-failed", &unit]));
     }
     Ok(())
 }

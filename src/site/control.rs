@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::command::{Cmd, CommandError, output};
 use crate::base::hint::Hint;
 use crate::base::host::SYSTEM_PATH;
+use crate::tool::systemd;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,15 +30,14 @@ impl Hint for ControlError {
 pub(super) fn reload(program: &Path) -> Result<(), ControlError> {
     let has_systemd = Path::new("/run/systemd/system").exists();
     let command = if has_systemd {
-        Cmd::new("/usr/bin/systemctl").args(["reload-or-restart", "nginx.service"])
+        systemd::systemctl(&["reload-or-restart", "nginx.service"])
     } else {
-        Cmd::new(program).args(["-s", "reload"])
+        Cmd::new(program)
+            .args(["-s", "reload"])
+            .env("PATH", SYSTEM_PATH)
+            .env("LANG", "C.UTF-8")
     };
-    let command = command
-        .env("PATH", SYSTEM_PATH)
-        .env("LANG", "C.UTF-8")
-        .timeout(TIMEOUT);
-    output(&command)
+    output(&command.timeout(TIMEOUT))
         .map(|_| ())
         .map_err(|error| ControlError(Box::new(error)))
 }

@@ -24,6 +24,7 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::AppName;
 use crate::base::server_paths::ServerPaths;
+use crate::base::words::printable;
 use crate::config::server::{self, AppSettings};
 use crate::template::server_site::ServerSite;
 use crate::template::site::Needs;
@@ -269,14 +270,8 @@ fn render(
 /// One at a time: two would test without each other, and reload over each other.
 fn take_turn(server: &ServerPaths) -> Result<FileLock, ApplyError> {
     fs::create_folder_with_mode(&server.run(), 0o755)?;
-    let begun = std::time::Instant::now();
-    loop {
-        match flock::try_lock(&server.run().join("site.lock"))? {
-            Attempt::Taken(lock) => return Ok(lock),
-            Attempt::HeldBy(holder) if begun.elapsed() > TURN => {
-                return Err(ApplyError::Busy(crate::base::words::printable(&holder)));
-            }
-            Attempt::HeldBy(_) => std::thread::sleep(Duration::from_millis(50)),
-        }
+    match flock::lock(&server.run().join("site.lock"), TURN, &mut |_| ())? {
+        Attempt::Taken(lock) => Ok(lock),
+        Attempt::HeldBy(holder) => Err(ApplyError::Busy(printable(&holder))),
     }
 }

@@ -74,8 +74,8 @@ fn ask_all(app: &AppSettings, needs: &Needs, state: &str) -> Result<(), ProbeErr
             let url = format!("https://{domain}:{port}");
             let answer = https::get(here(port), domain.as_str(), STATE_PATH, REQUEST)
                 .map_err(|error| ProbeError::Silent(url.clone(), error))?;
-            if answer.response.text() != wanted {
-                return Err(ProbeError::Other(url, answer.response.status));
+            if answer.text() != wanted {
+                return Err(ProbeError::Other(url, answer.status));
             }
         }
     }
@@ -120,7 +120,7 @@ pub(super) fn all_answer(neighbours: &[Neighbour]) -> Result<(), ProbeError> {
 
 fn state_of(domain: &Domain) -> Result<String, HttpError> {
     let answer = https::get(here(443), domain.as_str(), STATE_PATH, REQUEST)?;
-    Ok(answer.response.text())
+    Ok(answer.text())
 }
 
 fn here(port: u16) -> SocketAddr {

@@ -128,7 +128,7 @@ impl Visitor {
 
     fn get(&self, path: &str, must_exist: bool) -> Result<Response, VerifyError> {
         let asked = if self.is_https {
-            https::get(self.address, &self.host, path, REQUEST).map(|answer| answer.response)
+            https::get(self.address, &self.host, path, REQUEST)
         } else {
             http::get(self.address, &self.host, path, REQUEST)
         };

@@ -1,6 +1,6 @@
 //! One HTTPS request to this machine's own nginx, one answer.
 //!
-//! takes: an address, a host name, a path · gives: the answer and the certificate it came with · touches: one connection
+//! takes: an address, a host name, a path · gives: the answer, or the certificates that are shown · touches: one connection
 //!
 //! The certificate is not judged here: it is asked what nginx serves, also while a self-signed pair stands in. The handshake
 //! proves that the key belongs to it.
@@ -18,22 +18,13 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use super::http::{BODY_LIMIT, HttpError, Response, read_response, refuse_controls};
 use crate::base::socket;
 
-/// An answer over TLS.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The answer.
-    pub response: Response,
-    /// The certificate chain that nginx showed (DER), its own first.
-    pub chain: Vec<Vec<u8>>,
-}
-
 /// GET `path` from `address`, with `host` as SNI and as the Host header. `timeout` is for the whole exchange.
 pub fn get(
     address: SocketAddr,
     host: &str,
     path: &str,
     timeout: Duration,
-) -> Result<Answer, HttpError> {
+) -> Result<Response, HttpError> {
     let to = format!("https://{host} on {address}");
     let fail = |error| HttpError::of(&to, timeout, error);
     refuse_controls(&[host, path]).map_err(fail)?;
@@ -45,12 +36,7 @@ pub fn get(
         port(address)
     );
     stream.write_all(request.as_bytes()).map_err(fail)?;
-    let response = read_response(&mut stream, BODY_LIMIT).map_err(fail)?;
-    let chain = stream.conn.peer_certificates().unwrap_or_default();
-    Ok(Answer {
-        response,
-        chain: chain.iter().map(|each| each.to_vec()).collect(),
-    })
+    read_response(&mut stream, BODY_LIMIT).map_err(fail)
 }
 
 /// The chain that is shown at `address` for `host`, its own first: a handshake and nothing more.
