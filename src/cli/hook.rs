@@ -119,7 +119,7 @@ impl Push<'_> {
             .map_err(HookError::Input)?;
         let updates = push::parse(&input)?;
         let options = push::options(self.host)?;
-        let repo = Repo::open(&self.session.home.repository())?;
+        let mut repo = Repo::open(&self.session.home.repository())?;
         if let Some(quarantine) = self.host.path_var("GIT_QUARANTINE_PATH") {
             repo.add_quarantine(&quarantine)?;
         }

@@ -4,7 +4,7 @@ mod objects;
 mod refs;
 mod remotes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::base::hint::Hint;
 use crate::base::names::{BranchName, NameError, ObjectId};
@@ -15,6 +15,7 @@ pub use refs::RefChange;
 /// A repository, open.
 pub struct Repo {
     inner: git2::Repository,
+    quarantine: Option<PathBuf>,
 }
 
 /// What git could not do.
@@ -89,7 +90,24 @@ impl Repo {
             path: path.display().to_string(),
             source,
         })?;
-        Ok(Self { inner })
+        Ok(Self::of(inner))
+    }
+
+    fn of(inner: git2::Repository) -> Self {
+        Self {
+            inner,
+            quarantine: None,
+        }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    /// What [`Repo::add_quarantine`] was given.
+    pub fn quarantine(&self) -> Option<&Path> {
+        self.quarantine.as_deref()
     }
 
     /// Opens the repository that `path` lies in, as git does for a work tree.
@@ -98,7 +116,7 @@ impl Repo {
             path: path.display().to_string(),
             source,
         })?;
-        Ok(Self { inner })
+        Ok(Self::of(inner))
     }
 
     /// Makes a bare repository whose HEAD is `branch`, and that takes push options.
@@ -110,7 +128,7 @@ impl Repo {
             .initial_head(branch.as_str());
         let inner = git2::Repository::init_opts(path, &options)
             .tried(|| format!("make the repository {}", path.display()))?;
-        let repo = Self { inner };
+        let repo = Self::of(inner);
         repo.set_config("receive.advertisePushOptions", "true")?;
         Ok(repo)
     }
@@ -126,12 +144,14 @@ impl Repo {
 
     /// Also reads objects from `folder`: the quarantine in which git keeps a push's objects until its pre-receive hook
     /// has ended (git-receive-pack(1), "Quarantine Environment").
-    pub fn add_quarantine(&self, folder: &Path) -> Result<(), GitError> {
+    pub fn add_quarantine(&mut self, folder: &Path) -> Result<(), GitError> {
         let path = folder.to_string_lossy();
         self.inner
             .odb()
             .and_then(|odb| odb.add_disk_alternate(&path))
-            .tried(|| format!("read the push's objects in {path}"))
+            .tried(|| format!("read the push's objects in {path}"))?;
+        self.quarantine = Some(folder.to_owned());
+        Ok(())
     }
 }
 

@@ -5,8 +5,8 @@
 //! the release's folder
 
 use std::ffi::OsStr;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,19 @@ use super::Context;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::{ObjectId, RepoPath};
-use crate::base::words::{count, first_of, printable};
+use crate::base::words::{count, first_of, printable, shorten};
 use crate::config::settings::Shared;
 use crate::git::{Entry, EntryKind, GitError, Repo};
+use crate::tool::git;
 
 /// How many paths a message names.
 const NAMED: usize = 5;
+/// What is larger is written by git's own program, which never holds the whole of it.
+const LARGE: usize = 8 * 1024 * 1024;
+/// The longest path in a commit, in bytes.
+const LONGEST: usize = 3072;
+/// So much of a path is shown where it is refused.
+const SHOWN: usize = 120;
 /// A Git LFS pointer is shorter than this (git-lfs spec: "must be less than 1024 bytes").
 const POINTER_LIMIT: usize = 1024;
 const POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -40,6 +47,9 @@ pub enum CheckoutError {
     /// A name git should not have let through.
     #[error("the commit has a path that cannot be checked out: `{0}`")]
     UnsafePath(String),
+    /// A path that does not fit below the release's folder (Linux takes 4096 bytes, PATH_MAX).
+    #[error("the commit has a path of more than {LONGEST} bytes: `{0}`")]
+    LongPath(String),
     /// Files whose content is not in the push.
     #[error("{} Git LFS: {} (only pointers were pushed, not the content)", if *.count == 1 { "a file is kept in" } else { "files are kept in" }, .paths)]
     LfsPointers {
@@ -70,7 +80,7 @@ pub enum CheckoutError {
 impl Hint for CheckoutError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::UnsafePath(_) => vec!["remove it: git rm --cached PATH, commit, push again".into()],
+            Self::UnsafePath(_) | Self::LongPath(_) => vec!["remove it: git rm --cached PATH, commit, push again".into()],
             Self::LfsPointers { .. } => vec![
                 "take them out of LFS: git lfs migrate export --include='PATTERN' --everything".into(),
                 "or keep them on the server: landfall shared add PATH --from FILE".into(),
@@ -135,10 +145,12 @@ impl Writer<'_> {
         for entry in self.repo.entries(tree)? {
             let name = OsStr::from_bytes(&entry.name);
             let relative = relative.join(name);
+            let shown = || shorten(&printable(&relative.to_string_lossy()), SHOWN);
             if !is_safe_name(&entry.name) {
-                return Err(CheckoutError::UnsafePath(printable(
-                    &relative.to_string_lossy(),
-                )));
+                return Err(CheckoutError::UnsafePath(shown()));
+            }
+            if relative.as_os_str().len() > LONGEST {
+                return Err(CheckoutError::LongPath(shown()));
             }
             self.entry(&entry, &dir.join(name), &relative)?;
         }
@@ -162,15 +174,36 @@ impl Writer<'_> {
                 fs::symlink(Path::new(OsStr::from_bytes(&target)), path)?;
             }
             EntryKind::File | EntryKind::Executable => {
+                let executable = entry.kind == EntryKind::Executable;
+                let size = self.repo.blob_size(&entry.id)?;
+                if size > LARGE {
+                    self.large(&entry.id, path, executable)?;
+                    self.written.files += 1;
+                    return Ok(());
+                }
                 let content = self.repo.blob(&entry.id)?;
                 if content.len() < POINTER_LIMIT && content.starts_with(POINTER_START) {
                     self.pointers.push(printable(&relative.to_string_lossy()));
                 }
-                write_new(path, &content, entry.kind == EntryKind::Executable)?;
+                write_new(path, executable, |file| file.write_all(&content))?;
             }
         }
         self.written.files += 1;
         Ok(())
+    }
+
+    fn large(&self, blob: &ObjectId, path: &Path, executable: bool) -> Result<(), FsError> {
+        let printed = git::print_blob(self.repo.path(), self.repo.quarantine(), blob);
+        write_new(path, executable, |file| {
+            let ended = printed.to_std().stdout(file.try_clone()?).output()?;
+            if ended.status.success() {
+                return Ok(());
+            }
+            // A full disk is an error of its own kind, which one more byte gets.
+            file.write_all(&[0])?;
+            let said = String::from_utf8_lossy(&ended.stderr);
+            Err(io::Error::other(printable(&shorten(said.trim(), 200))))
+        })
     }
 
     fn finish(mut self) -> Result<CheckedOut, CheckoutError> {
@@ -208,14 +241,18 @@ fn is_safe_name(name: &[u8]) -> bool {
         && name.len() <= 255
 }
 
-fn write_new(path: &Path, content: &[u8], executable: bool) -> Result<(), FsError> {
+fn write_new(
+    path: &Path,
+    executable: bool,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), FsError> {
     let mode = if executable { 0o755 } else { 0o644 };
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
         .open(path)
-        .and_then(|mut file| file.write_all(content))
+        .and_then(|mut file| fill(&mut file))
         .map_err(|source| FsError::new("write", path, source))
 }
 
