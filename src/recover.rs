@@ -56,6 +56,8 @@ impl Hint for RecoverError {
 
 /// Puts the home in order.
 pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
+    // Nobody builds while we hold the lock; what does is of a run that was killed.
+    occupants::end_runs(ctx.home.root());
     start_supervisord(ctx)?;
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {

@@ -10,7 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,12 +20,15 @@ use nix::unistd::Pid;
 
 use super::checkpoint;
 use super::hint::Hint;
+use super::occupants;
 use super::words::span;
 
 /// How many of the last lines a failed program's error carries.
 pub const TAIL_LINES: usize = 30;
 /// A longer line is cut: a program that prints a megabyte without a newline must not fill memory or the log.
-const LINE_LIMIT: u64 = 16 * 1024;
+pub const LINE_LIMIT: u64 = 16 * 1024;
+/// Lines that wait to be taken; a program that prints faster than they are written waits, and fills no memory.
+const LINES_WAITING: usize = 256;
 /// How long a program told to stop may take before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long output is still read after the program ended, for children it left holding the pipe.
@@ -116,6 +120,23 @@ impl Cmd {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// A run for the app at `home`: whatever it starts ends with it, also what leaves its process group and its parent
+    /// behind.
+    #[must_use]
+    pub fn of_run(self, home: &Path) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let run = format!("{}.{number}", std::process::id());
+        self.env(occupants::RUN, occupants::mark(home, &run))
+    }
+
+    /// Ends what is left of a run.
+    pub fn end_run(&self) {
+        if let Some(mark) = self.env.get(occupants::RUN) {
+            occupants::end_run(mark);
+        }
     }
 
     /// Program and arguments.
@@ -265,7 +286,7 @@ fn collect(cmd: &Cmd, sink: &dyn LineSink, keep: usize) -> Result<Vec<String>, C
     tracing::debug!(command = %cmd.display(), cwd = ?cmd.cwd, "run");
     let (child, lines) = spawn(cmd).map_err(|problem| cmd.error(problem, VecDeque::new()))?;
     let group = Pid::from_raw(child.id().cast_signed());
-    let (sender, messages) = mpsc::channel();
+    let (sender, messages) = mpsc::sync_channel(LINES_WAITING);
     read_lines(lines, sender.clone());
     wait_for(child, sender);
     let (tail, kept, problem) = follow(cmd, sink, keep, group, &messages);
@@ -294,17 +315,18 @@ fn spawn(cmd: &Cmd) -> Result<(Child, File), Problem> {
     Ok((child, File::from(OwnedFd::from(reader))))
 }
 
-fn read_lines(source: File, sender: Sender<Message>) {
+/// Reads the next line into `bytes`, or `limit` bytes of it; gives how many.
+pub fn read_line(source: &mut impl BufRead, limit: u64, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    bytes.clear();
+    source.take(limit).read_until(b'\n', bytes)
+}
+
+fn read_lines(source: File, sender: SyncSender<Message>) {
     thread::spawn(move || {
         let mut source = BufReader::new(source);
         let mut bytes = Vec::new();
         loop {
-            bytes.clear();
-            match source
-                .by_ref()
-                .take(LINE_LIMIT)
-                .read_until(b'\n', &mut bytes)
-            {
+            match read_line(&mut source, LINE_LIMIT, &mut bytes) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
                     let line = String::from_utf8_lossy(&bytes);
@@ -321,7 +343,7 @@ fn read_lines(source: File, sender: Sender<Message>) {
     });
 }
 
-fn wait_for(mut child: Child, sender: Sender<Message>) {
+fn wait_for(mut child: Child, sender: SyncSender<Message>) {
     thread::spawn(move || {
         let _ = sender.send(Message::Ended(child.wait()));
     });
@@ -375,6 +397,7 @@ fn follow(
     }
     // What the program left running in its group ends with it; a build has no business in the background.
     let _ = killpg(group, Signal::SIGKILL);
+    cmd.end_run();
     let problem = timed_out
         .map(Problem::Timeout)
         .or_else(|| problem_of(status));

@@ -1,4 +1,5 @@
-//! The processes that work in a folder, from `/proc` (proc(5)): what a run that was killed has left behind.
+//! Processes that are found by what `/proc` (proc(5)) says of them: those that work in a folder, and those that a run has
+//! started. The first is for what a killed run left behind, the second also for what put itself into the background.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -9,6 +10,10 @@ use nix::unistd::Pid;
 
 use super::fs;
 
+/// The variable that tells which run has started a process: `HOME#PID.NUMBER`. Children have it too, whatever session or
+/// process group they take.
+pub const RUN: &str = "LANDFALL_RUN";
+
 /// How long they may take to be gone once killed.
 const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(10);
@@ -16,31 +21,70 @@ const POLL: Duration = Duration::from_millis(10);
 /// Kills every process whose working directory lies in `folder`, and waits until they are gone. Those of others cannot be
 /// looked at, and are not touched. Gives how many there were.
 pub fn end(folder: &Path) -> usize {
-    let found = of(folder);
-    for pid in &found {
-        let _ = kill(*pid, Signal::SIGKILL);
+    end_all(|process| {
+        fs::link_target(&process.join("cwd"))
+            .ok()
+            .flatten()
+            .is_some_and(|cwd| cwd.starts_with(folder))
+    })
+}
+
+/// As [`end`], for the processes of the run that `mark` names.
+pub fn end_run(mark: &str) -> usize {
+    end_all(|process| run_of(process).as_deref() == Some(mark.as_bytes()))
+}
+
+/// As [`end`], for the processes of all runs for the app at `home`.
+pub fn end_runs(home: &Path) -> usize {
+    let start = mark(home, "");
+    end_all(|process| run_of(process).is_some_and(|run| run.starts_with(start.as_bytes())))
+}
+
+/// The value of [`RUN`] for a run.
+pub fn mark(home: &Path, run: &str) -> String {
+    format!("{}#{run}", home.display())
+}
+
+fn run_of(process: &Path) -> Option<Vec<u8>> {
+    let environment = fs::read_bytes(&process.join("environ")).ok()?;
+    environment.split(|byte| *byte == 0).find_map(|variable| {
+        let value = variable.strip_prefix(RUN.as_bytes())?;
+        Some(value.strip_prefix(b"=")?.to_vec())
+    })
+}
+
+fn end_all(is_meant: impl Fn(&Path) -> bool) -> usize {
+    let found = those(&is_meant);
+    // One that is about to start another is stopped first, so that no generation escapes.
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in those(&is_meant) {
+            let _ = kill(pid, signal);
+        }
     }
     let deadline = Instant::now() + PATIENCE;
-    while !of(folder).is_empty() && Instant::now() < deadline {
+    while Instant::now() < deadline {
+        let left = those(&is_meant);
+        if left.is_empty() {
+            break;
+        }
+        for pid in left {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
         thread::sleep(POLL);
     }
     found.len()
 }
 
-fn of(folder: &Path) -> Vec<Pid> {
+fn those(is_meant: impl Fn(&Path) -> bool) -> Vec<Pid> {
     let Ok(processes) = fs::list(Path::new("/proc")) else {
         return Vec::new();
     };
+    let pid = |process: &PathBuf| process.file_name()?.to_str()?.parse::<i32>().ok();
     processes
         .iter()
-        .filter_map(|path| path.file_name()?.to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
-            fs::link_target(&PathBuf::from(format!("/proc/{pid}/cwd")))
-                .ok()
-                .flatten()
-                .is_some_and(|cwd| cwd.starts_with(folder))
-        })
-        .map(Pid::from_raw)
+        .filter_map(|process| Some((pid(process)?, process)))
+        .filter(|(_, process)| is_meant(process))
+        .map(|(pid, _)| Pid::from_raw(pid))
         .collect()
 }
 
@@ -65,5 +109,37 @@ mod tests {
         assert!(other.try_wait().unwrap().is_none(), "it works elsewhere");
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    #[test]
+    fn what_a_run_left_in_the_background_is_ended() {
+        let (ours, theirs) = (Path::new("/srv/one"), Path::new("/srv/other"));
+        let begin = |home: &Path, run: &str| {
+            // A session of its own, another folder, a parent that is gone.
+            let leave = "setsid sh -c 'cd /; exec sleep 61' & setsid sh -c 'cd /; exec sleep 61' &";
+            let command = Cmd::new("/bin/sh").args(["-c", leave]);
+            let command = command
+                .env(RUN, mark(home, run))
+                .env("PATH", "/usr/bin:/bin");
+            assert!(command.to_std().status().unwrap().success());
+        };
+        let run = format!("{}.1", std::process::id());
+        let other = format!("{}.2", std::process::id());
+        begin(ours, &run);
+        begin(ours, &other);
+        begin(theirs, &run);
+        let count =
+            |mark: &str| those(|process| run_of(process).as_deref() == Some(mark.as_bytes())).len();
+        let begun = Instant::now();
+        while count(&mark(ours, &run)) < 2 && begun.elapsed() < PATIENCE {
+            thread::sleep(POLL);
+        }
+        assert_eq!(end_run(&mark(ours, &run)), 2);
+        assert_eq!(count(&mark(ours, &run)), 0);
+        assert_eq!(count(&mark(ours, &other)), 2);
+        assert!(end_runs(ours) >= 2);
+        assert_eq!(count(&mark(ours, &other)), 0);
+        assert_eq!(count(&mark(theirs, &run)), 2);
+        assert_eq!(end_runs(theirs), 2);
     }
 }

@@ -44,7 +44,7 @@ impl Django {
             .envs(ctx.app_environment(release, facts));
         ctx.events
             .line(Stage::Gate, &format!("$ {}", command.display()));
-        let mut agent = Agent::start(&command)?;
+        let mut agent = Agent::start(&command.of_run(ctx.home.root()))?;
         agent.send(&json!({"do": "setup"}))?;
         Ok(Self { agent, setup: None })
     }
@@ -64,7 +64,7 @@ impl Django {
         let command = Agent::command(&release.venv(), &script, &web.cwd)
             .envs(env)
             .envs(web.env.clone());
-        let mut agent = Agent::start(&command)?;
+        let mut agent = Agent::start(&command.of_run(ctx.home.root()))?;
         agent.send(&json!({"do": "setup"}))?;
         Ok(Self { agent, setup: None })
     }

@@ -71,6 +71,7 @@ pub fn commands(
         let cmd = Cmd::from_argv(argv)
             .envs(ctx.app_environment(release, facts))
             .cwd(&release.src())
+            .of_run(ctx.home.root())
             .timeout(gate.timeout);
         running.progress(cmd.display());
         ctx.events

@@ -3,7 +3,8 @@
 //!
 //! takes: requests · gives: typed answers · touches: what the request asks for (the database, `STATIC_ROOT`)
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -14,7 +15,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::base::command::{Cmd, LineSink, TAIL_LINES};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::base::command::{Cmd, LINE_LIMIT, LineSink, TAIL_LINES, read_line};
 use crate::base::hint::Hint;
 use crate::base::words::span;
 
@@ -259,6 +263,11 @@ pub struct Collected {
     pub skipped: Option<String>,
 }
 
+/// Lines that wait to be read; an app that prints faster waits.
+const LINES_WAITING: usize = 256;
+/// The longest answer.
+const ANSWER_LIMIT: u64 = 16 * 1024 * 1024;
+
 enum Message {
     Answer(String),
     Printed(String),
@@ -267,6 +276,7 @@ enum Message {
 
 /// A running agent. Ended by dropping it.
 pub struct Agent {
+    command: Cmd,
     child: Child,
     requests: Option<ChildStdin>,
     messages: Receiver<Message>,
@@ -281,29 +291,29 @@ impl Agent {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(DjangoError::Start)?;
-        let (sender, messages) = mpsc::channel();
+        let (sender, messages) = mpsc::sync_channel(LINES_WAITING);
         if let Some(stdout) = child.stdout.take() {
             let sender = sender.clone();
             thread::spawn(move || {
-                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    let _ = sender.send(Message::Answer(line));
-                }
+                each_line(stdout, ANSWER_LIMIT, |line| {
+                    sender.send(Message::Answer(line))
+                });
                 let _ = sender.send(Message::Closed);
             });
         }
         if let Some(stderr) = child.stderr.take() {
             thread::spawn(move || {
-                for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                    let _ = sender.send(Message::Printed(
-                        String::from_utf8_lossy(&line).into_owned(),
-                    ));
-                }
+                each_line(stderr, LINE_LIMIT, |line| {
+                    sender.send(Message::Printed(line))
+                });
             });
         }
         let requests = child.stdin.take();
         Ok(Self {
+            command: command.clone(),
             child,
             requests,
             messages,
@@ -414,13 +424,24 @@ impl Drop for Agent {
         // Closing its input ends it; one that hangs in the app's code is killed.
         self.requests = None;
         let deadline = Instant::now() + Duration::from_millis(500);
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if Instant::now() >= deadline {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                return;
-            }
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(2));
+        }
+        // With what the app's code has started beside it.
+        let group = Pid::from_raw(self.child.id().cast_signed());
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = self.child.wait();
+        self.command.end_run();
+    }
+}
+
+/// Hands on each line, or the first `limit` bytes of it, until the end or until nobody listens.
+fn each_line<E>(source: impl Read, limit: u64, mut take: impl FnMut(String) -> Result<(), E>) {
+    let (mut source, mut bytes) = (BufReader::new(source), Vec::new());
+    while matches!(read_line(&mut source, limit, &mut bytes), Ok(1..)) {
+        let line = String::from_utf8_lossy(&bytes);
+        if take(line.trim_end_matches('\n').to_owned()).is_err() {
+            return;
         }
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod client;
 pub(crate) mod golden;
 pub(crate) mod load;
 pub(crate) mod machine;
+pub(crate) mod peak;
 pub(crate) mod poll;
 pub(crate) mod probe;
 pub(crate) mod push;
@@ -16,7 +17,9 @@ pub(crate) mod site;
 pub(crate) mod state;
 
 pub(crate) use app::App;
+pub(crate) use peak::with_peak;
 pub(crate) use poll::{until, until_some};
 pub(crate) use probe::Probe;
 pub(crate) use push::Push;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use state::State;

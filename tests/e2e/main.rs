@@ -18,6 +18,7 @@ mod cache;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod hostile;
 mod load;
 mod output;
 mod path;

@@ -384,9 +384,7 @@ fn nginx_serves_each_site_of_the_server_as_it_was_meant() {
 fn compare_server_site(number: usize, site: &ServerSite, port: u16) -> usize {
     let [plain, tls, api] = [2, 3, 4].map(|kind| address(kind, number, port));
     let get = |address, host: &Domain, path: &str| {
-        https::get(address, host.as_str(), path, WAIT)
-            .unwrap()
-            .response
+        https::get(address, host.as_str(), path, WAIT).unwrap()
     };
     let moved = |response: &Response, to: &str| {
         assert_eq!(response.status, 301);

@@ -231,6 +231,7 @@ impl Work<'_> {
         let cmd = Cmd::from_argv(argv)
             .envs(env)
             .cwd(&self.root())
+            .of_run(self.ctx.home.root())
             .timeout(self.build.timeout);
         self.ctx
             .events

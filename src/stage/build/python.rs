@@ -147,7 +147,10 @@ impl Build<'_> {
 
     fn execute(&self, cmd: Cmd) -> Result<(), BuildError> {
         let env = self.environment(&cmd);
-        let cmd = cmd.envs(env).timeout(self.backend.install_timeout);
+        let cmd = cmd
+            .envs(env)
+            .of_run(self.ctx.home.root())
+            .timeout(self.backend.install_timeout);
         let cmd = if cmd.has_cwd() {
             cmd
         } else {
