@@ -5,6 +5,7 @@
 
 use std::time::SystemTime;
 
+use crate::base::disk::Room;
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
 use crate::base::server_paths::ServerPaths;
@@ -23,7 +24,7 @@ use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
 use crate::stage::{
     Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
-    render, retire, site, verify, workers,
+    render, retire, room, site, verify, workers,
 };
 use crate::tls::health::{Grade, Life, Limits};
 use crate::tls::store::Store;
@@ -96,8 +97,9 @@ fn make(
     release: &ReleaseDir,
 ) -> Result<(), Failure> {
     let plan = planned(ctx, repo, request)?;
+    room::check(ctx, &plan).at(Stage::Plan)?;
     begin_record(ctx, request, &plan, release).at(Stage::Checkout)?;
-    check_out(ctx, repo, &plan, release)?;
+    let checked_out = check_out(ctx, repo, &plan, release)?;
     let built = build::run(ctx, &plan, release).map_err(|(stage, error)| Failure {
         stage,
         error: error.into(),
@@ -111,7 +113,11 @@ fn make(
         start_static(ctx, &plan, release)?;
     }
     cache::set_generation(ctx.home, plan.generation).at(Stage::Health)?;
-    store::update(release, |record| record.state = State::Prepared).at(Stage::Health)?;
+    store::update(release, |record| {
+        record.checked_out = checked_out;
+        record.state = State::Prepared;
+    })
+    .at(Stage::Health)?;
     Ok(())
 }
 
@@ -315,7 +321,7 @@ fn check_out(
     repo: &Repo,
     plan: &Plan,
     release: &ReleaseDir,
-) -> Result<(), Failure> {
+) -> Result<Room, Failure> {
     let running = ctx.events.start(Stage::Checkout);
     let written = checkout::run(ctx, repo, &plan.tree, &release.src(), &plan.settings.shared)
         .at(Stage::Checkout)?;
@@ -328,7 +334,7 @@ fn check_out(
         Some(remark) => Outcome::warning(format!("{message}; {remark}")),
         None => Outcome::done(message),
     });
-    Ok(())
+    Ok(written.room)
 }
 
 fn facts_of(plan: &Plan) -> ReleaseFacts<'_> {
@@ -363,9 +369,11 @@ fn begin_record(
         state: State::Preparing,
         created: ctx.host.now_unix(),
         live_at: None,
+        turn: 0,
         rolled_back: false,
         keys: plan.keys(),
         reused: plan.parts().0.into_iter().map(str::to_owned).collect(),
+        checked_out: Room::default(),
         checks: checks_of(ctx, plan, None),
         django: None,
         migrations: Vec::new(),

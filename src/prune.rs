@@ -63,7 +63,7 @@ fn releases(ctx: &Context<'_>) -> Result<Vec<Record>, String> {
         .filter(|program| !program.state.is_stopped())
         .filter_map(|program| parse_program(&program.name).map(|(_, release)| release))
         .collect();
-    records.sort_by_key(|record| (record.live_at, record.release));
+    records.sort_by_key(Record::order);
     let mut surplus = records.len().saturating_sub(ctx.app.keep_releases + 1);
     let mut kept = Vec::new();
     for record in records {

@@ -29,6 +29,8 @@ pub const TAIL_LINES: usize = 30;
 pub const LINE_LIMIT: u64 = 16 * 1024;
 /// Lines that wait to be taken; a program that prints faster than they are written waits, and fills no memory.
 const LINES_WAITING: usize = 256;
+/// How a shell says that what it ran was ended by KILL: 128 and the signal's number.
+const OF_KILLED: i32 = 137;
 /// How long a program told to stop may take before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 /// How long output is still read after the program ended, for children it left holding the pipe.
@@ -200,7 +202,7 @@ pub enum Problem {
     #[error("cannot be started: {0}")]
     Start(io::Error),
     /// It ended with a code other than 0.
-    #[error("failed with exit code {0}")]
+    #[error("failed with exit code {0}{hint}", hint = if *.0 == OF_KILLED { " (something it ran was killed: the machine may be out of memory)" } else { "" })]
     Code(i32),
     /// A signal ended it.
     #[error("was ended by signal {0}{hint}", hint = if *.0 == 9 { " (KILL: the machine may be out of memory)" } else { "" })]
@@ -224,12 +226,32 @@ impl CommandError {
 
 impl Hint for CommandError {
     fn hints(&self) -> Vec<String> {
-        match &self.problem {
-            Problem::Signal(9) => {
-                vec!["look for the out-of-memory killer: dmesg | grep -i 'killed process'; add swap or memory".into()]
-            }
-            _ => Vec::new(),
+        let printed = |words: &[&str]| {
+            let mut lines = self.tail.iter();
+            lines.any(|line| words.iter().any(|word| line.contains(word)))
+        };
+        if printed(&["No space left on device", "ENOSPC"]) {
+            return vec!["the disk is full, or has no inodes left: df -h; df -i".into()];
         }
+        if matches!(self.problem, Problem::Signal(9) | Problem::Code(OF_KILLED)) {
+            return vec![
+                "out of memory, if the kernel says so: dmesg | grep -i 'killed process'".into(),
+                "give it more: swap (landfall server setup makes some), memory, or memory_max_mb in the app's settings on the server"
+                    .into(),
+            ];
+        }
+        if printed(&[
+            "heap out of memory",
+            "Cannot allocate memory",
+            "ENOMEM",
+            "MemoryError",
+        ]) {
+            return vec![
+                "out of memory: give the server swap (landfall server setup makes some) or memory"
+                    .into(),
+            ];
+        }
+        Vec::new()
     }
 
     fn tool_output(&self) -> &[String] {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use zeroize::Zeroizing;
 
 use super::checkpoint::{self, WRITE};
@@ -39,11 +40,24 @@ impl FsError {
 impl Hint for FsError {
     fn hints(&self) -> Vec<String> {
         match self.source.kind() {
-            io::ErrorKind::StorageFull => {
-                vec![format!("the disk is full: df -h {}", self.path.display())]
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let path = self.path.parent().unwrap_or(&self.path).display();
+                vec![format!(
+                    "the disk is full, or has no inodes left: df -h {path}; df -i {path}"
+                )]
             }
+            io::ErrorKind::ReadOnlyFilesystem => vec![
+                "the file system is read-only, as Linux makes it after an error of the disk: dmesg | tail; findmnt -t ext4,xfs,btrfs"
+                    .into(),
+            ],
             io::ErrorKind::PermissionDenied => {
                 vec![format!("see who owns it: ls -ld {}", self.path.display())]
+            }
+            _ if self.source.raw_os_error() == Some(Errno::EMFILE as i32) => {
+                vec!["more files are open than one process may have: ulimit -n; LimitNOFILE= of the service".into()]
+            }
+            _ if self.source.raw_os_error() == Some(Errno::ENFILE as i32) => {
+                vec!["more files are open than the kernel takes: cat /proc/sys/fs/file-nr".into()]
             }
             _ => Vec::new(),
         }

@@ -3,6 +3,7 @@
 pub mod ancestor;
 pub mod checkpoint;
 pub mod command;
+pub mod disk;
 pub mod flock;
 pub mod fs;
 pub mod hint;

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::layout::Home;
+use crate::base::disk::{self, Room};
 use crate::base::fs::{self, FsError};
 use crate::base::names::ObjectId;
 use crate::git;
@@ -116,9 +117,34 @@ pub fn begin(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<PathBuf, FsErr
     Ok(path)
 }
 
-/// Declares the entry whole.
+/// Declares the entry whole; notes what it takes.
 pub fn complete(entry: &Path) -> Result<(), FsError> {
-    fs::write(&entry.join(COMPLETE), b"", fs::PUBLIC)
+    complete_as(entry, disk::taken(entry)?)
+}
+
+/// Declares an entry whole that takes `room`.
+pub fn complete_as(entry: &Path, room: Room) -> Result<(), FsError> {
+    let text = serde_json::to_vec(&room).unwrap_or_default();
+    fs::write(&entry.join(COMPLETE), &text, fs::PUBLIC)
+}
+
+/// Declares an entry not whole any more; gives what was noted.
+pub fn reopen(entry: &Path) -> Result<Option<Room>, FsError> {
+    let room = noted(entry);
+    fs::remove_file(&entry.join(COMPLETE))?;
+    Ok(room)
+}
+
+/// What the last entry on a shelf took, if there is one.
+pub fn last_taken(home: &Home, shelf: Shelf) -> Option<Room> {
+    let entries = entries(home, shelf).ok()?;
+    let mut newest_first = entries.iter().rev();
+    newest_first.find_map(|(key, _)| noted(&path(home, shelf, key)))
+}
+
+fn noted(entry: &Path) -> Option<Room> {
+    let text = fs::read_if_exists(&entry.join(COMPLETE)).ok()??;
+    serde_json::from_str(&text).ok()
 }
 
 /// Removes an entry.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::disk::Room;
 use crate::base::names::{Fingerprint, ObjectId, ReleaseId, UrlPath};
 
 /// The version of the file's format.
@@ -34,6 +35,9 @@ pub struct Record {
     /// When it last became live, in seconds since 1970.
     #[serde(default)]
     pub live_at: Option<u64>,
+    /// Which switch of this app made it live last, from 1: what came after what, whatever the clock said.
+    #[serde(default)]
+    pub turn: u64,
     /// A rollback went from it to an earlier one; it is not gone back to by itself.
     #[serde(default)]
     pub rolled_back: bool,
@@ -43,6 +47,9 @@ pub struct Record {
     /// What was found in the cache, not built.
     #[serde(default)]
     pub reused: Vec<String>,
+    /// What its checkout takes.
+    #[serde(default)]
+    pub checked_out: Room,
     /// How to ask whether it works.
     pub checks: Checks,
     /// What Django said of itself.
@@ -51,6 +58,13 @@ pub struct Record {
     /// The migrations this deploy applied, in order; written before they are applied.
     #[serde(default)]
     pub migrations: Vec<AppliedMigration>,
+}
+
+impl Record {
+    /// Sorts releases by when they last became live.
+    pub fn order(&self) -> (u64, Option<u64>, ReleaseId) {
+        (self.turn, self.live_at, self.release)
+    }
 }
 
 /// Where a release stands. What `current` points at is live whatever the file says: the link is the truth.

@@ -123,6 +123,12 @@ pub fn update(dir: &ReleaseDir, change: impl FnOnce(&mut Record)) -> Result<Reco
     Ok(record)
 }
 
+/// The number of the next switch.
+pub fn next_turn(home: &Home) -> Result<u64, StoreError> {
+    let turns = records(home)?.into_iter().map(|record| record.turn);
+    Ok(turns.max().unwrap_or_default() + 1)
+}
+
 /// The releases a rollback may go to by itself, the one that was live last first: good ones that no rollback has left.
 /// Going back twice goes back two releases, and never to one that was found bad.
 pub fn rollback_targets(home: &Home) -> Result<Vec<Record>, StoreError> {
@@ -131,6 +137,6 @@ pub fn rollback_targets(home: &Home) -> Result<Vec<Record>, StoreError> {
     targets.retain(|record| {
         Some(record.release) != live && record.state.is_good() && !record.rolled_back
     });
-    targets.sort_by_key(|record| std::cmp::Reverse((record.live_at, record.release)));
+    targets.sort_by_key(|record| std::cmp::Reverse(record.order()));
     Ok(targets)
 }

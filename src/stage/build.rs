@@ -12,10 +12,12 @@ use std::thread;
 use super::Context;
 use super::plan::Plan;
 use crate::base::command::CommandError;
+use crate::base::disk::Room;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::RepoPath;
 use crate::event::Stage;
+use crate::release::cache;
 use crate::release::layout::ReleaseDir;
 use crate::tool;
 
@@ -91,6 +93,8 @@ pub struct Borrowed {
     pub place: PathBuf,
     /// Where it belongs.
     pub shelf: PathBuf,
+    /// What it took when it was made; unknown for one that is new.
+    pub taken: Option<Room>,
 }
 
 impl Borrowed {
@@ -103,7 +107,10 @@ impl Borrowed {
         let entry = self.shelf.join("node_modules");
         fs::remove_tree(&entry)?;
         fs::move_tree(&self.place, &entry)?;
-        crate::release::cache::complete(&self.shelf)
+        match self.taken {
+            Some(room) => cache::complete_as(&self.shelf, room),
+            None => cache::complete(&self.shelf),
+        }
     }
 }
 

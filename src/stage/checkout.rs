@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Context;
+use crate::base::disk::Room;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::{ObjectId, RepoPath};
@@ -24,6 +25,8 @@ use crate::tool::git;
 const NAMED: usize = 5;
 /// What is larger is written by git's own program, which never holds the whole of it.
 const LARGE: usize = 8 * 1024 * 1024;
+/// What files are measured in.
+const BLOCK: u64 = 4096;
 /// The longest path in a commit, in bytes.
 const LONGEST: usize = 3072;
 /// So much of a path is shown where it is refused.
@@ -37,6 +40,8 @@ const POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/";
 pub struct CheckedOut {
     /// Files and links.
     pub files: usize,
+    /// What they take, with their folders.
+    pub room: Room,
     /// What people should know, one sentence each.
     pub remarks: Vec<String>,
 }
@@ -162,6 +167,7 @@ impl Writer<'_> {
             EntryKind::Tree => {
                 // A folder that is there already would be a link or a file of the same name: a forged tree.
                 fs::create_new_folder(path)?;
+                self.takes(0);
                 return self.folder(&entry.id, path, relative);
             }
             EntryKind::Submodule => {
@@ -172,10 +178,12 @@ impl Writer<'_> {
             EntryKind::Link => {
                 let target = self.repo.blob(&entry.id)?;
                 fs::symlink(Path::new(OsStr::from_bytes(&target)), path)?;
+                self.takes(target.len());
             }
             EntryKind::File | EntryKind::Executable => {
                 let executable = entry.kind == EntryKind::Executable;
                 let size = self.repo.blob_size(&entry.id)?;
+                self.takes(size);
                 if size > LARGE {
                     self.large(&entry.id, path, executable)?;
                     self.written.files += 1;
@@ -190,6 +198,13 @@ impl Writer<'_> {
         }
         self.written.files += 1;
         Ok(())
+    }
+
+    /// A file takes whole blocks; most file systems have blocks of 4096 bytes.
+    fn takes(&mut self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let bytes = bytes.div_ceil(BLOCK).max(1).saturating_mul(BLOCK);
+        self.written.room = self.written.room.and(Room { bytes, files: 1 });
     }
 
     fn large(&self, blob: &ObjectId, path: &Path, executable: bool) -> Result<(), FsError> {

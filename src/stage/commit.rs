@@ -62,7 +62,11 @@ pub fn run(
     let running = ctx.events.start(Stage::Live);
     let previous = store::live(ctx.home)?;
     // Before the switch: a page of this release must find its chunks also after the next one.
-    let record = store::update(release, |record| record.live_at = Some(ctx.host.now_unix()))?;
+    let turn = store::next_turn(ctx.home)?;
+    let record = store::update(release, |record| {
+        record.live_at = Some(ctx.host.now_unix());
+        record.turn = turn;
+    })?;
     assets::keep(ctx.home, &served(release, &record))?;
     point_at(ctx, release.id())?;
     fs::remove_file(&ctx.home.next_programs())?;

@@ -20,6 +20,7 @@ pub mod push;
 pub mod refs;
 pub mod render;
 pub mod retire;
+pub mod room;
 pub mod site;
 pub mod verify;
 pub mod workers;

@@ -2,7 +2,9 @@
 //! nginx, uWSGI and supervisor; nothing is faked.
 
 pub(crate) mod app;
+pub(crate) mod checkpoints;
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod golden;
 pub(crate) mod load;
 pub(crate) mod machine;

@@ -11,6 +11,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::app::App;
+use super::disk::Disk;
 use super::machine;
 use super::push::Push;
 use super::seed;
@@ -42,11 +43,18 @@ pub(crate) struct Builder {
     name: String,
     app: App,
     settings: String,
+    disk: Option<String>,
 }
 
 impl Builder {
     pub(crate) fn app(mut self, app: App) -> Self {
         self.app = app;
+        self
+    }
+
+    /// The home lies on a small disk of its own; tmpfs's options.
+    pub(crate) fn disk(mut self, options: &str) -> Self {
+        self.disk = Some(options.to_owned());
         self
     }
 
@@ -57,7 +65,7 @@ impl Builder {
     }
 
     pub(crate) fn create(self) -> Sandbox {
-        let sandbox = Sandbox::make(&self.name, self.app, None);
+        let sandbox = Sandbox::make(&self.name, self.app, None, self.disk.as_deref());
         for line in self.settings.lines() {
             sandbox.setting(line);
         }
@@ -86,6 +94,7 @@ pub(crate) struct Sandbox {
     pub(crate) address: SocketAddr,
     env: BTreeMap<String, String>,
     clock: AtomicU64,
+    disk: Option<Disk>,
 }
 
 impl Sandbox {
@@ -99,24 +108,29 @@ impl Sandbox {
             name: name.to_owned(),
             app: App::Small,
             settings: String::new(),
+            disk: None,
         }
     }
 
     /// The app whose caches the others get.
     pub(crate) fn seedling(app: App, home: &Path) -> Self {
-        Self::make("seed", app, Some(home))
+        Self::make("seed", app, Some(home), None)
     }
 
-    fn make(name: &str, app: App, home: Option<&Path>) -> Self {
+    fn make(name: &str, app: App, home: Option<&Path>, disk: Option<&str>) -> Self {
         static CHECKED: Once = Once::new();
         CHECKED.call_once(machine::require_programs);
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let root = seed::folder().join(format!("sb/{name}-{}-{number}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
+        let disk = disk.map(|options| Disk::mount(&root.join("disk"), options));
+        let own = || root.join(if disk.is_some() { "disk/home" } else { "home" });
+        let home = home.map_or_else(own, Path::to_owned);
         let sandbox = Self {
             app,
-            home: home.map_or_else(|| root.join("home"), Path::to_owned),
+            disk,
+            home,
             work: root.join("work"),
             address: SocketAddr::from(([127, 0, 0, 1], machine::free_port())),
             env: environment(&root),
@@ -324,6 +338,11 @@ impl Sandbox {
         fs::write(file, text).expect("the app's settings can be written");
     }
 
+    /// The disk that the home lies on.
+    pub(crate) fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("it has one of its own")
+    }
+
     pub(crate) fn settings_file(&self) -> PathBuf {
         self.root
             .join(format!("config/apps/{}.toml", self.app.name()))
@@ -368,6 +387,7 @@ impl Drop for Sandbox {
         let removed = self.landfall(&["app", "remove", self.app.name(), "--yes"]);
         let left = self.processes();
         self.end_processes();
+        self.disk = None;
         let _ = fs::remove_dir_all(&self.root);
         if !std::thread::panicking() {
             assert!(removed.status.success(), "app remove: {}", said(&removed));

@@ -24,5 +24,6 @@ mod output;
 mod path;
 mod refs;
 mod rollback;
+mod scarce;
 mod ssh;
 mod tree;

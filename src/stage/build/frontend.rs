@@ -130,9 +130,10 @@ impl Work<'_> {
         let place = self.root().join("node_modules");
         let shelf = cache::path(self.ctx.home, Shelf::NodeModules, key);
         let cached = shelf.join("node_modules");
+        let mut taken = None;
         if !is_new && cached.is_dir() && !place.exists() {
             // Taken off the shelf before it moves: a run killed now has no half entry, only an install to repeat.
-            fs::remove_file(&shelf.join(".landfall-complete"))?;
+            taken = cache::reopen(&shelf)?;
             fs::move_tree(&cached, &place)?;
         } else if !is_new && place.exists() {
             // node_modules are in git; there is nothing to bring.
@@ -141,7 +142,11 @@ impl Work<'_> {
             cache::begin(self.ctx.home, Shelf::NodeModules, key)?;
             self.execute(&self.build.install)?;
         }
-        Ok(Some(Borrowed { place, shelf }))
+        Ok(Some(Borrowed {
+            place,
+            shelf,
+            taken,
+        }))
     }
 
     /// Runs the build and puts its output on the shelf; gives the number of files.
