@@ -163,7 +163,7 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
             boot::start(ctx, &processes, release).at(Stage::Boot)?
         }
     };
-    boot::wait(ctx, &booting, release).at(Stage::Boot)?;
+    boot::wait(ctx, &booting, release, &record.checks).at(Stage::Boot)?;
     running.end(Outcome::done(format!(
         "{}, application loaded",
         count(backend.processes.into(), "worker")
@@ -383,6 +383,7 @@ fn begin_record(
 
 fn checks_of(ctx: &Context<'_>, plan: &Plan, django: Option<&Introspection>) -> Checks {
     let health = &plan.settings.health;
+    let backend = plan.settings.backend.as_ref();
     Checks {
         frontend: plan.settings.frontend.is_some(),
         backend: plan.settings.backend.is_some(),
@@ -390,6 +391,7 @@ fn checks_of(ctx: &Context<'_>, plan: &Plan, django: Option<&Introspection>) -> 
         health_path: health.path.clone(),
         health_named: health.named,
         health_timeout: health.timeout.as_secs().max(1),
+        start_timeout: backend.map_or(0, |backend| backend.start_timeout.as_secs().max(1)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
 use crate::release::store::{self, StoreError};
 use crate::stage::discard::Served;
-use crate::stage::{Context, retire};
+use crate::stage::{Context, orphans, retire};
 use crate::supervisor::fault::RpcError;
 use crate::tool::supervisord::{Daemon, SupervisordError};
 use crate::undo;
@@ -58,7 +58,12 @@ impl Hint for RecoverError {
 pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     // Nobody builds while we hold the lock; what does is of a run that was killed.
     occupants::end_runs(ctx.home.root());
-    start_supervisord(ctx)?;
+    let daemon = daemon(ctx);
+    if daemon.pid().is_none() {
+        orphans::of_supervisord(ctx);
+    }
+    daemon.start(START)?;
+    orphans::of_nginx(ctx, daemon.pid())?;
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {
         if Some(id) != live && is_half(ctx, id) {

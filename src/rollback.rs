@@ -144,7 +144,7 @@ fn prepare(ctx: &Context<'_>, target: &Record, release: &ReleaseDir) -> Result<(
     let running = ctx.events.start(Stage::Boot);
     let since = Instant::now();
     let booting = boot::start(ctx, &processes, release).map_err(at(Stage::Boot))?;
-    boot::wait(ctx, &booting, release).map_err(at(Stage::Boot))?;
+    boot::wait(ctx, &booting, release, &target.checks).map_err(at(Stage::Boot))?;
     tracing::debug!(ms = since.elapsed().as_millis(), "booted");
     running.end(Outcome::done("application loaded"));
     health::run(ctx, &target.checks, release).map_err(at(Stage::Health))

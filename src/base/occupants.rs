@@ -1,6 +1,7 @@
 //! Processes that are found by what `/proc` (proc(5)) says of them: those that work in a folder, and those that a run has
 //! started. The first is for what a killed run left behind, the second also for what put itself into the background.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::fs;
+use super::proc::Snapshot;
 
 /// The variable that tells which run has started a process: `HOME#PID.NUMBER`. Children have it too, whatever session or
 /// process group they take.
@@ -40,15 +42,61 @@ pub fn end_runs(home: &Path) -> usize {
     end_all(|process| run_of(process).is_some_and(|run| run.starts_with(start.as_bytes())))
 }
 
+/// As [`end`], for the processes whose environment has `name` with this value.
+pub fn end_with(name: &str, value: &str) -> usize {
+    end_all(|process| variable(process, name).as_deref() == Some(value.as_bytes()))
+}
+
+/// Kills every process of `program` (a file's name) that works in exactly `folder` and has lost its parent: neither `daemon`
+/// nor another of these has started it.
+pub fn end_strays(program: &str, folder: &Path, daemon: Option<u32>) -> usize {
+    let is_its = |process: &Path| {
+        let target = |name: &str| fs::link_target(&process.join(name)).ok().flatten();
+        let exe = target("exe").is_some_and(|exe| exe.file_name() == Some(OsStr::new(program)));
+        exe && target("cwd").as_deref() == Some(folder)
+    };
+    let snapshot = Snapshot::take();
+    let known: Vec<u32> = those(is_its)
+        .into_iter()
+        .filter_map(|pid| u32::try_from(pid.as_raw()).ok())
+        .collect();
+    // A stray's own children are strays, too.
+    let has_parent = |mut pid: u32| {
+        for _ in 0..known.len() {
+            match snapshot.parent(pid) {
+                parent if parent.is_some() && parent == daemon => return true,
+                Some(parent) if known.contains(&parent) => pid = parent,
+                _ => return false,
+            }
+        }
+        false
+    };
+    let strays: Vec<u32> = known
+        .iter()
+        .copied()
+        .filter(|pid| !has_parent(*pid))
+        .collect();
+    end_all(|process| {
+        let pid = process
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        pid.is_some_and(|pid| strays.contains(&pid)) && is_its(process)
+    })
+}
+
 /// The value of [`RUN`] for a run.
 pub fn mark(home: &Path, run: &str) -> String {
     format!("{}#{run}", home.display())
 }
 
 fn run_of(process: &Path) -> Option<Vec<u8>> {
+    variable(process, RUN)
+}
+
+fn variable(process: &Path, name: &str) -> Option<Vec<u8>> {
     let environment = fs::read_bytes(&process.join("environ")).ok()?;
     environment.split(|byte| *byte == 0).find_map(|variable| {
-        let value = variable.strip_prefix(RUN.as_bytes())?;
+        let value = variable.strip_prefix(name.as_bytes())?;
         Some(value.strip_prefix(b"=")?.to_vec())
     })
 }

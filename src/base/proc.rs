@@ -37,6 +37,11 @@ impl Snapshot {
         Self { processes }
     }
 
+    /// Who started it, or took it over.
+    pub fn parent(&self, pid: u32) -> Option<u32> {
+        Some(self.processes.get(&pid)?.parent)
+    }
+
     /// The resident memory of a process and of all it started, in bytes; pages they share count for each. `None` where
     /// there is no such process.
     pub fn memory(&self, pid: u32) -> Option<u64> {

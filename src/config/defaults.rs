@@ -8,6 +8,10 @@ use std::time::Duration;
 pub const FRONTEND_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// The Python environment.
 pub const INSTALL_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// The application is loaded.
+pub const START_TIMEOUT: Duration = Duration::from_secs(2 * 60);
+/// Migrations, and static files.
+pub const MIGRATE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// Each of the app's own checks.
 pub const GATE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// The first good answer of the new release.

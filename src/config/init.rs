@@ -127,6 +127,18 @@ impl File {
             defaults::INSTALL_TIMEOUT,
             "the longest that installing the packages may take",
         );
+        self.duration(
+            "start_timeout",
+            backend.start_timeout,
+            defaults::START_TIMEOUT,
+            "the longest until the application is loaded",
+        );
+        self.duration(
+            "migrate_timeout",
+            backend.migrate_timeout,
+            defaults::MIGRATE_TIMEOUT,
+            "the longest that migrating, and collecting static files, may take",
+        );
     }
 
     fn backend_runs(&mut self, backend: &Backend) {

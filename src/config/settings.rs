@@ -84,6 +84,10 @@ pub struct Backend {
     pub python: PythonPackages,
     /// The longest that the Python environment may take to build.
     pub install_timeout: Duration,
+    /// The longest until the application is loaded, by uWSGI and by Django's own process.
+    pub start_timeout: Duration,
+    /// The longest that migrating, and collecting static files, may take, each.
+    pub migrate_timeout: Duration,
     /// uWSGI's worker processes.
     pub processes: u16,
     /// Threads in each.

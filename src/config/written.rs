@@ -76,6 +76,10 @@ pub struct BackendKeys {
     pub requirements: Option<Vec<RepoPath>>,
     /// The longest that the Python environment may take to build.
     pub install_timeout: Option<String>,
+    /// The longest until the application is loaded.
+    pub start_timeout: Option<String>,
+    /// The longest that migrating may take.
+    pub migrate_timeout: Option<String>,
     /// uWSGI's worker processes.
     pub processes: Option<u16>,
     /// Threads in each.

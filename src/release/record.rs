@@ -127,6 +127,9 @@ pub struct Checks {
     pub health_named: bool,
     /// The longest until it answers, in seconds.
     pub health_timeout: u64,
+    /// Until the application is loaded, in seconds; 0 in records of an earlier version, for the default.
+    #[serde(default)]
+    pub start_timeout: u64,
 }
 
 /// What Django said of its settings; the next deploy plans with it.

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use super::{Context, LogTail};
 use crate::base::hint::Hint;
 use crate::base::words::span;
+use crate::config::defaults::START_TIMEOUT;
 use crate::release::layout::ReleaseDir;
 use crate::release::process::{Processes, WEB};
+use crate::release::record::Checks;
 use crate::supervisor::fault::RpcError;
 use crate::supervisor::rpc::State;
 use crate::tool::uwsgi;
@@ -19,8 +21,6 @@ use crate::tool::uwsgi;
 const POLL: Duration = Duration::from_millis(5);
 /// How long a worker that has taken the connection may take to answer a ping before supervisor is asked about it.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// The longest until the application must be loaded.
-pub const LOAD_LIMIT: Duration = Duration::from_secs(120);
 
 /// The web process did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,10 @@ impl Hint for BootError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Ended(_) => vec!["the same here: python -c 'import YOURPROJECT.wsgi'".into()],
-            Self::Slow(..) => vec!["landfall logs web   shows what it waits for".into()],
+            Self::Slow(..) => vec![
+                "landfall logs web   shows what it waits for".into(),
+                "if it needs longer: [backend] start_timeout in landfall.toml".into(),
+            ],
             Self::Supervisor(error) => error.hints(),
         }
     }
@@ -76,15 +79,24 @@ pub fn start(
 
 /// Waits until a worker answers on the release's socket: then the application is loaded, as uWSGI forks its workers after
 /// that and ends (`need-app`) when it cannot be.
-pub fn wait(ctx: &Context<'_>, booting: &Booting, release: &ReleaseDir) -> Result<(), BootError> {
+pub fn wait(
+    ctx: &Context<'_>,
+    booting: &Booting,
+    release: &ReleaseDir,
+    checks: &Checks,
+) -> Result<(), BootError> {
+    let limit = match checks.start_timeout {
+        0 => START_TIMEOUT,
+        seconds => Duration::from_secs(seconds),
+    };
     let socket = release.web_socket();
     let begun = Instant::now();
     let mut asked = begun;
     loop {
         match uwsgi::ping(&socket, PATIENCE) {
             Ok(()) => return Ok(()),
-            Err(_) if begun.elapsed() > LOAD_LIMIT => {
-                return Err(BootError::Slow(LOAD_LIMIT, booting.tail.lines()));
+            Err(_) if begun.elapsed() > limit => {
+                return Err(BootError::Slow(limit, booting.tail.lines()));
             }
             Err(_) => {}
         }
@@ -112,5 +124,5 @@ pub fn end(
     supervisor.stop(&program)?;
     // It may have ended by now, which is as good.
     let _ = supervisor.signal(&program, "INT");
-    Ok(supervisor.stop_and_wait(&program, LOAD_LIMIT)?)
+    Ok(supervisor.stop_and_wait(&program, START_TIMEOUT)?)
 }

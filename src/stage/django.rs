@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Context, ReleaseFacts};
 use crate::base::fs;
+use crate::config::defaults;
 use crate::config::settings::Backend;
 use crate::event::Stage;
 use crate::release::layout::ReleaseDir;
@@ -18,15 +19,14 @@ use crate::tool::django::{
     Agent, Collected, DjangoError, Introspection, MigrationPlan, SCRIPT, Setup,
 };
 
-/// The longest a question may take that touches no data.
-const QUESTION: Duration = Duration::from_secs(120);
-/// The longest migrations and collecting may take; a migration that waits for a lock must not wait for ever.
-const WORK: Duration = Duration::from_secs(30 * 60);
-
 /// A Django that is set up, or about to be.
 pub struct Django {
     agent: Agent,
     setup: Option<Setup>,
+    /// The longest that a question may take which touches no data.
+    question: Duration,
+    /// The longest that migrating and collecting may take; a migration that waits for a lock must not wait for ever.
+    work: Duration,
 }
 
 impl Django {
@@ -46,7 +46,12 @@ impl Django {
             .line(Stage::Gate, &format!("$ {}", command.display()));
         let mut agent = Agent::start(&command.of_run(ctx.home.root()))?;
         agent.send(&json!({"do": "setup"}))?;
-        Ok(Self { agent, setup: None })
+        Ok(Self {
+            agent,
+            setup: None,
+            question: backend.start_timeout,
+            work: backend.migrate_timeout,
+        })
     }
 
     /// Starts Python as an existing release's web process is started, with the app's environment of now.
@@ -66,7 +71,12 @@ impl Django {
             .envs(web.env.clone());
         let mut agent = Agent::start(&command.of_run(ctx.home.root()))?;
         agent.send(&json!({"do": "setup"}))?;
-        Ok(Self { agent, setup: None })
+        Ok(Self {
+            agent,
+            setup: None,
+            question: defaults::START_TIMEOUT,
+            work: defaults::MIGRATE_TIMEOUT,
+        })
     }
 
     /// Waits until Django is set up; gives its version.
@@ -74,7 +84,7 @@ impl Django {
         if self.setup.is_none() {
             self.setup = Some(self.agent.answer(
                 "setup",
-                QUESTION,
+                self.question,
                 &ctx.events.lines(stage),
                 &mut |_| {},
             )?);
@@ -104,13 +114,18 @@ impl Django {
         struct Answer {
             messages: Vec<crate::tool::django::CheckMessage>,
         }
-        self.ask::<Answer>(ctx, Stage::Gate, &json!({"do": "check"}), QUESTION)
+        self.ask::<Answer>(ctx, Stage::Gate, &json!({"do": "check"}), self.question)
             .map(|answer| answer.messages)
     }
 
     /// The settings that matter.
     pub fn introspect(&mut self, ctx: &Context<'_>) -> Result<Introspection, DjangoError> {
-        self.ask(ctx, Stage::Render, &json!({"do": "introspect"}), QUESTION)
+        self.ask(
+            ctx,
+            Stage::Render,
+            &json!({"do": "introspect"}),
+            self.question,
+        )
     }
 
     /// Collects static files into `STATIC_ROOT`, or into `root` where the settings name none.
@@ -123,13 +138,13 @@ impl Django {
             ctx,
             Stage::Migrate,
             &json!({"do": "collectstatic", "root": root}),
-            WORK,
+            self.work,
         )
     }
 
     /// The pending migrations.
     pub fn migration_plan(&mut self, ctx: &Context<'_>) -> Result<MigrationPlan, DjangoError> {
-        self.ask(ctx, Stage::Migrate, &json!({"do": "plan"}), QUESTION)
+        self.ask(ctx, Stage::Migrate, &json!({"do": "plan"}), self.question)
     }
 
     /// Applies them; `progress` is told each one's name.
@@ -149,7 +164,7 @@ impl Django {
         self.agent
             .answer::<Value>(
                 "migrate",
-                WORK,
+                self.work,
                 &ctx.events.lines(Stage::Migrate),
                 &mut told,
             )
@@ -166,7 +181,7 @@ impl Django {
             ctx,
             Stage::Migrate,
             &crate::tool::django::unapply(migrations),
-            WORK,
+            self.work,
         )
         .map(|_| ())
     }

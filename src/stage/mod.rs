@@ -15,6 +15,7 @@ pub mod health;
 pub mod home;
 mod logtail;
 pub mod migrate;
+pub mod orphans;
 pub mod plan;
 pub mod push;
 pub mod refs;

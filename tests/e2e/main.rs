@@ -26,4 +26,5 @@ mod refs;
 mod rollback;
 mod scarce;
 mod ssh;
+mod stuck;
 mod tree;

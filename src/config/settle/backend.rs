@@ -58,6 +58,16 @@ pub(super) fn settle(
             keys.install_timeout.as_ref(),
             defaults::INSTALL_TIMEOUT,
         )?,
+        start_timeout: scene.timeout(
+            &["backend", "start_timeout"],
+            keys.start_timeout.as_ref(),
+            defaults::START_TIMEOUT,
+        )?,
+        migrate_timeout: scene.timeout(
+            &["backend", "migrate_timeout"],
+            keys.migrate_timeout.as_ref(),
+            defaults::MIGRATE_TIMEOUT,
+        )?,
         processes: number(scene, "processes", keys.processes, defaults::PROCESSES)?,
         threads: number(scene, "threads", keys.threads, defaults::THREADS)?,
         paths: keys.paths.clone(),

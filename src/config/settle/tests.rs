@@ -89,6 +89,8 @@ fn the_reference_has_every_key() {
         wsgi: Some(_),
         requirements: Some(_),
         install_timeout: Some(_),
+        start_timeout: Some(_),
+        migrate_timeout: Some(_),
         processes: Some(_),
         threads: Some(_),
         paths: Some(_),
