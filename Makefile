@@ -5,7 +5,8 @@
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
-.PHONY: demo test bench deb static lint tools servers
+# make deny    licences, sources and kinds of dependencies; make advisories: known vulnerabilities, from the network
+.PHONY: demo test bench deb static lint deny advisories tools servers
 .SILENT:
 
 demo: tools
@@ -32,6 +33,12 @@ lint:
 	.ci/forbid
 	cargo clippy --lib --bins --quiet -- -D warnings
 	cargo clippy --tests --quiet -- -A clippy::pedantic -D clippy::correctness -D clippy::suspicious
+
+deny:
+	.ci/deny licenses bans sources
+
+advisories:
+	.ci/deny advisories
 
 tools:
 	.ci/tools

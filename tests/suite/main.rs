@@ -8,4 +8,5 @@
 
 mod agent;
 mod layers;
+mod security;
 mod source;
