@@ -22,6 +22,7 @@ mod hostile;
 mod load;
 mod output;
 mod path;
+mod races;
 mod refs;
 mod rollback;
 mod scarce;
