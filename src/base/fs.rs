@@ -215,6 +215,14 @@ pub fn sync_folder_of(path: &Path) -> Result<(), FsError> {
         .on("sync", folder)
 }
 
+/// Everything written on the file system that holds `path` so far is on the disk when this returns (syncfs(2)): files that
+/// other programs wrote, and the folders that name them. For what must last before something says that it does.
+pub fn sync_all(path: &Path) -> Result<(), FsError> {
+    File::open(path)
+        .and_then(|file| Ok(nix::unistd::syncfs(&file)?))
+        .on("sync the file system of", path)
+}
+
 /// rename(2).
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn rename(from: &Path, to: &Path) -> Result<(), FsError> {

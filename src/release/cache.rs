@@ -121,8 +121,13 @@ pub fn begin(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<PathBuf, FsErr
     Ok(path)
 }
 
-/// Declares the entry whole.
+/// Declares the entry whole. What the tools wrote is on the disk by then: after a power cut, an entry that says it is whole is.
 pub fn complete(entry: &Path) -> Result<(), FsError> {
+    fs::sync_all(entry)?;
+    mark(entry)
+}
+
+fn mark(entry: &Path) -> Result<(), FsError> {
     fs::write(&entry.join(COMPLETE), b"", fs::PUBLIC)
 }
 
@@ -163,7 +168,7 @@ pub fn entries(home: &Home, shelf: Shelf) -> Result<Vec<(ObjectId, u64)>, FsErro
 
 /// Marks an entry as just used, so that pruning takes older ones first.
 pub fn touch(entry: &Path) -> Result<(), FsError> {
-    complete(entry)
+    mark(entry)
 }
 
 #[cfg(test)]
