@@ -170,7 +170,10 @@ const RESERVED: [(&[&str], &[&str]); 4] = [
         &["cli/", "base/"],
     ),
     (&["process::Command"], &["base/command.rs"]),
-    (&["std::env", "env::var"], &["base/host.rs"]),
+    (
+        &["std::env", "env::var"],
+        &["base/host.rs", "base/checkpoint.rs"],
+    ),
     (&["git2"], &["git/"]),
 ];
 
