@@ -123,7 +123,9 @@ fn is_half(ctx: &Context<'_>, id: ReleaseId) -> bool {
 /// Takes away what a killed run was still writing. Before anything is written: a file that is not whole would keep a process
 /// that has the number of the killed one from writing its own. Half cache entries are in nobody's way, so failures are remarks.
 fn tidy_files(ctx: &Context<'_>) {
-    let swept = folders_written(ctx.home)
+    // Of a rollback that was killed; a deploy's goes with its release.
+    let swept = fs::remove_file(&ctx.home.next_programs())
+        .and_then(|()| folders_written(ctx.home))
         .and_then(|folders| folders.iter().try_for_each(|folder| fs::sweep(folder)))
         .and_then(|()| cache::sweep(ctx.home));
     if let Err(error) = swept {

@@ -48,6 +48,11 @@ pub fn is_of_this_program(pid: u32) -> bool {
     }
 }
 
+/// The state of a process as proc(5) has it, if there is one of that number.
+pub fn state(pid: u32) -> Option<char> {
+    Stat::of(pid).map(|stat| stat.state)
+}
+
 struct Stat {
     name: String,
     state: char,

@@ -192,7 +192,7 @@ pub fn sweep(folder: &Path) -> Result<(), FsError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_left = writer(&name)
             .is_some_and(|pid| pid == std::process::id() || !ancestor::is_of_this_program(pid));
-        if is_left && !(path.is_dir() && !path.is_symlink()) {
+        if is_left && (!path.is_dir() || path.is_symlink()) {
             remove_file(&path)?;
         }
     }
@@ -428,12 +428,16 @@ pub fn touch(path: &Path) -> Result<(), FsError> {
     .map_err(|errno| FsError::new("touch", path, errno.into()))
 }
 
+/// When the file was last changed, or the link made.
+pub fn modified(path: &Path) -> Result<std::time::SystemTime, FsError> {
+    fs::symlink_metadata(path)
+        .and_then(|meta| meta.modified())
+        .on("look at", path)
+}
+
 /// Seconds since 1970 at which the file was last changed.
 pub fn modified_unix(path: &Path) -> Result<u64, FsError> {
-    let modified = fs::symlink_metadata(path)
-        .and_then(|meta| meta.modified())
-        .on("look at", path)?;
-    Ok(modified
+    Ok(modified(path)?
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs())

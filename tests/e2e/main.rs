@@ -19,6 +19,7 @@ mod cache;
 mod common;
 mod crash;
 mod load;
+mod lost;
 mod output;
 mod path;
 mod refs;
