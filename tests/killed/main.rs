@@ -30,7 +30,7 @@ use power::{Change, Disk};
 use scene::{Recipe, Scene};
 
 /// Every so many of the instants that have no name, outside `make soak`.
-const STRIDE: usize = 3;
+const STRIDE: usize = 11;
 
 /// Every so many of the changes of the disk at which the power fails, outside `make soak`.
 const POWER_STRIDE: usize = 14;
