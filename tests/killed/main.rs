@@ -108,16 +108,16 @@ fn the_power_fails() {
 #[test]
 fn what_must_last_is_synced_first() {
     let mut scene = Scene::new("synced");
-    let (mut disk, trace) = scene.traced_push();
+    let (mut disk, trace) = scene.traced_push(is_soak());
     let home = scene.home().to_owned();
     let (mut faults, mut renames, mut live) = (Vec::new(), 0, None);
     let mut unsynced: std::collections::BTreeMap<String, std::path::PathBuf> = Default::default();
-    let mut seen = [0; 3];
+    let (mut seen, mut syncs) = ([0; 3], Vec::new());
     disk.follow(&trace, &mut |disk: &Disk, thread, change| {
         if let Some(folder) = unsynced.remove(thread) {
             let is_synced = match change {
                 Change::FolderSynced(synced) => *synced == folder,
-                Change::AllSynced => true,
+                Change::AllSynced(_) => true,
                 _ => false,
             };
             if !is_synced {
@@ -126,6 +126,9 @@ fn what_must_last_is_synced_first() {
                     folder.display()
                 ));
             }
+        }
+        if let Change::AllSynced(took) = change {
+            syncs.push(*took);
         }
         let Change::Renamed { from, to } = change else {
             return;
@@ -169,7 +172,7 @@ fn what_must_last_is_synced_first() {
             live = Some(release);
         }
     });
-    println!("{renames} renames, marks, branches and links: {seen:?}");
+    println!("{renames} renames, marks, branches and links: {seen:?}; syncfs took {syncs:?} s");
     assert!(faults.is_empty(), "{faults:#?}");
     assert!(
         live.is_some_and(|live| live.is_dir()),

@@ -21,6 +21,7 @@ pub(crate) fn traced(sandbox: &Sandbox, command: &Command, trace: &Path) -> Comm
             "-f",
             "--seccomp-bpf",
             "-qq",
+            "-T",
             "-y",
             "-s",
             "4096",
@@ -57,9 +58,13 @@ pub(crate) struct Disk {
 /// A change of the disk.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
-    Renamed { from: PathBuf, to: PathBuf },
+    Renamed {
+        from: PathBuf,
+        to: PathBuf,
+    },
     FolderSynced(PathBuf),
-    AllSynced,
+    /// And how long that took, in seconds.
+    AllSynced(f64),
     Other,
 }
 
@@ -150,7 +155,10 @@ impl Disk {
                 Some(path) if self.is_folder(&path) => Change::FolderSynced(path),
                 _ => Change::Other,
             },
-            "syncfs" | "sync" => Change::AllSynced,
+            "syncfs" | "sync" => {
+                let took = result.rsplit_once('<').map_or("", |(_, took)| took);
+                Change::AllSynced(took.trim_end_matches('>').parse().unwrap_or_default())
+            }
             _ => Change::Other,
         };
         if !matches!(name, "openat" | "open" | "chdir") {
@@ -201,7 +209,7 @@ impl Disk {
             (_, Change::FolderSynced(folder)) => {
                 self.names.retain(|path, _| path.parent() != Some(folder));
             }
-            (_, Change::AllSynced) => {
+            (_, Change::AllSynced(_)) => {
                 self.content.retain(|_, time| *time > since);
                 self.names.retain(|_, time| *time > since);
             }

@@ -358,9 +358,15 @@ impl Scene {
         self.sandbox.release_shown();
     }
 
-    /// A whole push that installs and builds everything anew, traced: the disk before it, and the trace.
-    pub(crate) fn traced_push(&mut self) -> (Disk, PathBuf) {
+    /// A push that installs and builds the frontend anew, and Python's packages where that is asked for, traced: the disk before
+    /// it, and the trace.
+    pub(crate) fn traced_push(&mut self, with_python: bool) -> (Disk, PathBuf) {
         self.commit();
+        if with_python {
+            let packages = self.sandbox.read("requirements.txt");
+            self.sandbox
+                .write("requirements.txt", packages + "# again\n");
+        }
         for file in ["frontend/package.json", "frontend/package-lock.json"] {
             self.sandbox
                 .edit(file, "\"version\": \"1.0.0\"", "\"version\": \"1.0.1\"");
