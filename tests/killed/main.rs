@@ -14,7 +14,11 @@
     missing_docs,
     reason = "tests look at the machine itself, and a failed unwrap is a failed test"
 )]
-#![allow(dead_code, reason = "tests/common serves other tests too")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "tests/common serves other tests too"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -74,6 +74,17 @@ impl Case {
 
 /// Tries all cases; every fault is told, with its case.
 pub(crate) fn run(name: &str, cases: Vec<Case>) {
+    // A run that takes less time than the one before it may end before it is killed; an instant does not run away.
+    let by_time = matches!(
+        cases[..],
+        [
+            Case {
+                instant: Instant::Part(_),
+                ..
+            },
+            ..
+        ]
+    );
     let (all, began) = (cases.len(), std::time::Instant::now());
     let queue = Mutex::new(VecDeque::from(cases));
     let faults: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -125,7 +136,8 @@ pub(crate) fn run(name: &str, cases: Vec<Case>) {
     );
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     let missed = missed.load(Ordering::Relaxed);
-    assert!(missed * 10 <= all, "{missed} of {all} runs were not killed");
+    let most = if by_time { all - 1 } else { all / 10 };
+    assert!(missed <= most, "{missed} of {all} runs were not killed");
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {

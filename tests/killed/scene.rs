@@ -290,7 +290,14 @@ impl Scene {
             Recipe::Rollback => self.commit(),
             Recipe::Push | Recipe::Recover => format!("r{}", self.next - 1),
         };
+        let began = Clock::now();
         self.push_again();
+        // How busy the machine is changes; a whole push has just shown it.
+        let pushes = self
+            .takes
+            .iter_mut()
+            .filter(|(each, _)| *each != Recipe::Rollback);
+        pushes.for_each(|(_, takes)| *takes = began.elapsed());
         let _ = probe.stop().lost_nothing();
         assert_eq!(self.sandbox.release_shown(), name);
         self.sandbox.settle();
