@@ -107,7 +107,13 @@ pub(crate) fn run(name: &str, cases: Vec<Case>) {
                         scene.try_case(&case)
                     }));
                     match tried {
-                        Ok(true) => killed.fetch_add(1, Ordering::Relaxed),
+                        Ok(true) => {
+                            let number = killed.fetch_add(1, Ordering::Relaxed) + 1;
+                            if number.is_multiple_of(50) {
+                                println!("{number} of {all}");
+                            }
+                            number
+                        }
                         Ok(false) => missed.fetch_add(1, Ordering::Relaxed),
                         Err(panic) => {
                             let text = text_of(panic.as_ref());
