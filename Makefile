@@ -1,12 +1,14 @@
 # make demo    a whole server in a temporary directory, a real push, a URL to open
 # make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm; as root, for the tests on
 #              whole servers boot Debian hosts (tests/vps)
+# make soak    killed at every instant there is, at 300 random times, and without power at every change of the disk: the better
+#              part of an hour; LANDFALL_SEED=N repeats the random times
 # make bench   Landfall beside a hand-written hook, in the same run; requests for certificates beside openssl's
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
 # make deny    licences, sources and kinds of dependencies; make advisories: known vulnerabilities, from the network
-.PHONY: demo test bench deb static lint deny advisories tools servers
+.PHONY: demo test soak bench deb static lint deny advisories tools servers
 .SILENT:
 
 demo: tools
@@ -15,6 +17,9 @@ demo: tools
 
 test: tools servers
 	cargo test --lib --tests
+
+soak: tools servers
+	LANDFALL_SOAK=1 cargo test --test killed -- --nocapture --test-threads 1
 
 bench: tools
 	cargo build --release --quiet

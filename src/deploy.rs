@@ -113,6 +113,9 @@ fn make(
         start_static(ctx, &plan, release)?;
     }
     cache::set_generation(ctx.home, plan.generation).at(Stage::Health)?;
+    // What is prepared outlasts a power cut, also one right after the switch: the release, its cache entries, and the commit's
+    // objects, which git itself would leave to the kernel when it moves the ref.
+    crate::base::fs::sync_all(ctx.home.root()).at(Stage::Health)?;
     store::update(release, |record| {
         record.checked_out = checked_out;
         record.state = State::Prepared;

@@ -167,7 +167,7 @@ pub fn lock(
 }
 
 /// The run was killed after the switch: its release serves or has served, and is nobody's to take away.
-fn went_live(ctx: &Context<'_>, release: ReleaseId) -> bool {
+pub fn went_live(ctx: &Context<'_>, release: ReleaseId) -> bool {
     store::live(ctx.home).is_ok_and(|live| live == Some(release))
         || store::read(&ctx.home.release(release)).is_ok_and(|record| record.state.is_good())
 }

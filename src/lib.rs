@@ -5,12 +5,13 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (adopt, deploy, handover, rollback, recover, undo, prune, site, provision) → stage, setup → report,
+//! cli → recipes (adopt, deploy, handover, rollback, cancel, recover, undo, prune, site, provision) → stage, setup → report,
 //! release, supervisor, template, tls → event, config, keys →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
 pub mod adopt;
 pub mod base;
+pub mod cancel;
 pub mod cli;
 pub mod config;
 pub mod deploy;

@@ -1,14 +1,17 @@
 //! L5: finishes or takes away what an earlier run left when it was killed. Runs before every deploy and rollback, under the
 //! lock, and can be run again at any point.
 //!
-//! takes: the home as it is · gives: supervisord up, the live release's processes running, nothing of half releases ·
-//! touches: supervisor, half releases · undone by: -
+//! takes: the home as it is · gives: supervisord up, the live release's processes running, nothing of half releases,
+//! half caches and half files · touches: supervisor, half releases, the caches · undone by: -
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
 use crate::base::occupants;
+use crate::release::cache::{self, Shelf};
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
@@ -58,6 +61,7 @@ impl Hint for RecoverError {
 pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     // Nobody builds while we hold the lock; what does is of a run that was killed.
     occupants::end_runs(ctx.home.root());
+    tidy_files(ctx);
     let daemon = daemon(ctx);
     if daemon.pid().is_none() {
         orphans::of_supervisord(ctx);
@@ -121,6 +125,30 @@ fn is_half(ctx: &Context<'_>, id: ReleaseId) -> bool {
             false
         }
     }
+}
+
+/// Takes away what a killed run was still writing. Before anything is written: a file that is not whole would keep a process
+/// that has the number of the killed one from writing its own. Half cache entries are in nobody's way, so failures are remarks.
+fn tidy_files(ctx: &Context<'_>) {
+    // Of a rollback that was killed; a deploy's goes with its release.
+    let swept = fs::remove_file(&ctx.home.next_programs())
+        .and_then(|()| folders_written(ctx.home))
+        .and_then(|folders| folders.iter().try_for_each(|folder| fs::sweep(folder)))
+        .and_then(|()| cache::sweep(ctx.home));
+    if let Err(error) = swept {
+        ctx.events.undone("remove unfinished files", Err(&error));
+    }
+}
+
+/// The folders in which whole files are written: the home, those of its own, releases and cache entries.
+fn folders_written(home: &Home) -> Result<Vec<PathBuf>, FsError> {
+    let mut folders = vec![home.root().to_owned(), home.run(), home.cache()];
+    folders.extend(fs::list(&home.releases())?);
+    for shelf in Shelf::ALL {
+        folders.extend(fs::list(&cache::shelf(home, shelf))?);
+    }
+    folders.retain(|folder| folder.is_dir());
+    Ok(folders)
 }
 
 /// Ends processes of releases that no longer serve, and takes stopped ones out of supervisor's list.

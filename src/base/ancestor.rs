@@ -40,6 +40,19 @@ pub fn git() -> Option<Ancestor> {
     None
 }
 
+/// True while a process with this number runs that has this one's name. After a reboot a number may be anybody's.
+pub fn is_of_this_program(pid: u32) -> bool {
+    match (Stat::of(pid), Stat::of(std::process::id())) {
+        (Some(stat), Some(own)) => stat.name == own.name && stat.state != 'Z',
+        _ => false,
+    }
+}
+
+/// The state of a process as proc(5) has it, if there is one of that number.
+pub fn state(pid: u32) -> Option<char> {
+    Stat::of(pid).map(|stat| stat.state)
+}
+
 struct Stat {
     name: String,
     state: char,

@@ -70,7 +70,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         .clone()
         .unwrap_or_else(|| session.app.branch.to_string());
     let caller = user::caller(host);
-    let holder = Holder::new(host, format!("deploy of {what}"), &*caller.who);
+    let holder = Holder::new(host, format!("{}{what}", Holder::DEPLOY), &*caller.who);
     let wait = Duration::from_secs(args.wait);
     let _lock = handover::lock(&session.context(host), &holder, wait)?;
     // Under the lock: the push this one waited for may have moved the branch, or the settings.

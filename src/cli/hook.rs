@@ -310,7 +310,7 @@ impl Push<'_> {
     fn holder(&self, change: &Change) -> Holder {
         Holder::new(
             self.host,
-            format!("deploy of {}", change.commit.short()),
+            format!("{}{}", Holder::DEPLOY, change.commit.short()),
             user::caller(self.host).who,
         )
     }

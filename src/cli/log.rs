@@ -88,7 +88,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
 }
 
 /// Prints what is there.
-fn open(home: &Home, number: ReleaseId, json: bool) -> Result<Tail, Ended> {
+pub(super) fn open(home: &Home, number: ReleaseId, json: bool) -> Result<Tail, Ended> {
     let path = home.deploy_log(number);
     if !path.exists() {
         let numbers: Vec<ReleaseId> = logs(home)?.into_iter().map(|(number, _)| number).collect();
@@ -103,7 +103,7 @@ fn open(home: &Home, number: ReleaseId, json: bool) -> Result<Tail, Ended> {
 }
 
 /// Prints what comes, until the run that writes has ended. Gives the log of the run after it, if one has begun.
-fn follow(
+pub(super) fn follow(
     host: &Host,
     home: &Home,
     number: ReleaseId,
@@ -124,7 +124,7 @@ fn follow(
 }
 
 /// The deploy whose log was written to last: a rollback writes into an old one.
-fn newest(home: &Home) -> Result<Option<ReleaseId>, FsError> {
+pub(super) fn newest(home: &Home) -> Result<Option<ReleaseId>, FsError> {
     let mut newest = None;
     for (number, path) in logs(home)? {
         let modified = path.metadata().and_then(|meta| meta.modified()).ok();

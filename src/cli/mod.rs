@@ -1,6 +1,8 @@
 //! L6: arguments in, words out. A file per command, a folder per group.
 
 mod app;
+mod attach;
+mod cancel;
 mod cert;
 mod completions;
 mod csr;
@@ -96,6 +98,10 @@ enum Command {
     Deploy(deploy::Args),
     /// Go back to an earlier release.
     Rollback(rollback::Args),
+    /// Follow the running deploy to its end, and end as it does.
+    Attach(attach::Args),
+    /// End the running deploy before its commit is live.
+    Cancel(cancel::Args),
     /// Show what is live.
     Status(status::Args),
     /// List the releases.
@@ -179,6 +185,8 @@ fn run(host: &Host, globals: &Globals, command: Command) -> Result<(), Ended> {
         Command::Plan(args) => plan::run(host, globals, &args),
         Command::Deploy(args) => deploy::run(host, globals, &args),
         Command::Rollback(args) => rollback::run(host, globals, &args),
+        Command::Attach(args) => attach::run(host, globals, &args),
+        Command::Cancel(args) => cancel::run(host, globals, &args),
         Command::Status(args) => status::run(host, globals, &args),
         Command::Releases(args) => releases::run(host, globals, &args),
         Command::Demo(args) => demo::run(host, &args),

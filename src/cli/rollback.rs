@@ -34,7 +34,7 @@ pub(super) struct Args {
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
     let session = Session::open(host, globals)?;
     deploy::show_progress(&session, globals);
-    let holder = Holder::new(host, "rollback", user::caller(host).who);
+    let holder = Holder::new(host, Holder::ROLLBACK, user::caller(host).who);
     let _lock = handover::lock(&session.context(host), &holder, Duration::from_secs(600))?;
     let fresh = session.fresh()?;
     let ctx = fresh.context(&session, host);

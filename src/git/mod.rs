@@ -130,6 +130,9 @@ impl Repo {
             .tried(|| format!("make the repository {}", path.display()))?;
         let repo = Self::of(inner);
         repo.set_config("receive.advertisePushOptions", "true")?;
+        // Git leaves both to the kernel by default; after a power cut an empty ref or object would refuse every push.
+        repo.set_config("core.fsync", "objects,reference")?;
+        repo.set_config("core.fsyncMethod", "batch")?;
         Ok(repo)
     }
 

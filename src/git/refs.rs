@@ -1,6 +1,7 @@
 //! Refs: reading branches, and changing one only from the value it is known to have.
 
 use super::{GitError, Repo, Tried, from_oid, to_oid};
+use crate::base::fs;
 use crate::base::names::{BranchName, ObjectId, RefName};
 
 /// A change of one ref; the zero id stands for "no such ref" on either side.
@@ -56,7 +57,11 @@ impl Repo {
                 .reference_matching(name, new, true, to_oid(&change.old)?, reason)
         };
         match result {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                // libgit2 leaves it to the kernel; an empty ref after a power cut would refuse every push.
+                let _ = fs::sync_all(self.inner.path());
+                Ok(())
+            }
             Err(error)
                 if matches!(
                     error.code(),

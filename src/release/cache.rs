@@ -98,9 +98,14 @@ pub fn set_generation(home: &Home, generation: u32) -> Result<(), FsError> {
     fs::write(&home.cache().join(GENERATION), text.as_bytes(), fs::PUBLIC)
 }
 
+/// The folder that a shelf's entries lie in.
+pub fn shelf(home: &Home, shelf: Shelf) -> PathBuf {
+    home.cache().join(shelf.folder())
+}
+
 /// The folder of an entry, whether or not it is there.
 pub fn path(home: &Home, shelf: Shelf, key: &ObjectId) -> PathBuf {
-    home.cache().join(shelf.folder()).join(key.as_str())
+    self::shelf(home, shelf).join(key.as_str())
 }
 
 /// The folder of an entry, if it is there and whole.
@@ -117,13 +122,15 @@ pub fn begin(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<PathBuf, FsErr
     Ok(path)
 }
 
-/// Declares the entry whole; notes what it takes.
+/// Declares the entry whole; notes what it takes. What the tools wrote is on the disk by then: after a power cut, an entry that
+/// says it is whole is.
 pub fn complete(entry: &Path) -> Result<(), FsError> {
     complete_as(entry, disk::taken(entry)?)
 }
 
 /// Declares an entry whole that takes `room`.
 pub fn complete_as(entry: &Path, room: Room) -> Result<(), FsError> {
+    fs::sync_all(entry)?;
     let text = serde_json::to_vec(&room).unwrap_or_default();
     fs::write(&entry.join(COMPLETE), &text, fs::PUBLIC)
 }
@@ -152,10 +159,22 @@ pub fn discard(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<(), FsError>
     fs::remove_tree(&path(home, shelf, key))
 }
 
+/// Removes the entries that are not whole: what a run was building, or had borrowed, when it was killed. Nobody builds now.
+pub fn sweep(home: &Home) -> Result<(), FsError> {
+    for shelf in Shelf::ALL {
+        for (key, _) in entries(home, shelf)? {
+            if find(home, shelf, &key).is_none() {
+                discard(home, shelf, &key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The keys on a shelf, with the time each entry was completed (or begun, if it is not whole), oldest first.
 pub fn entries(home: &Home, shelf: Shelf) -> Result<Vec<(ObjectId, u64)>, FsError> {
     let mut entries = Vec::new();
-    for path in fs::list(&home.cache().join(shelf.folder()))? {
+    for path in fs::list(&self::shelf(home, shelf))? {
         let Some(key) = path
             .file_name()
             .and_then(|name| name.to_str()?.parse().ok())
@@ -172,7 +191,7 @@ pub fn entries(home: &Home, shelf: Shelf) -> Result<Vec<(ObjectId, u64)>, FsErro
 
 /// Marks an entry as just used, so that pruning takes older ones first.
 pub fn touch(entry: &Path) -> Result<(), FsError> {
-    complete(entry)
+    fs::touch(&entry.join(COMPLETE))
 }
 
 #[cfg(test)]
@@ -198,6 +217,19 @@ mod tests {
             find(&home, Shelf::Venv, &key).is_none(),
             "a rebuilt entry is not whole until it says so"
         );
+    }
+
+    #[test]
+    fn what_is_not_whole_is_swept_away() {
+        let (_dir, home) = home();
+        let keys = ["1", "2"].map(|version| KeyBuilder::new("venv 1").with("v", version).finish());
+        let [whole, half] = keys
+            .each_ref()
+            .map(|key| begin(&home, Shelf::Venv, key).unwrap());
+        complete(&whole).unwrap();
+        sweep(&home).unwrap();
+        assert!(whole.exists());
+        assert!(!half.exists());
     }
 
     #[test]

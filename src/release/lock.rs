@@ -27,6 +27,11 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// How what a deploy does begins.
+    pub const DEPLOY: &str = "deploy of ";
+    /// What a rollback does.
+    pub const ROLLBACK: &str = "rollback";
+
     /// This process, from now.
     pub fn new(host: &Host, what: impl Into<String>, who: impl Into<String>) -> Self {
         Self {
@@ -36,6 +41,16 @@ impl Holder {
             since: host.now_unix(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
+    }
+
+    /// It makes a release, or makes one live again.
+    pub fn makes_a_release(&self) -> bool {
+        self.is_deploy() || self.what == Self::ROLLBACK
+    }
+
+    /// It makes a release.
+    pub fn is_deploy(&self) -> bool {
+        self.what.starts_with(Self::DEPLOY)
     }
 
     /// `the deploy of a1b2c3d by ana, running for 12s`.
@@ -101,7 +116,18 @@ pub fn acquire(
     }
 }
 
-/// Who holds the lock now, if anybody.
+/// Who holds the lock now, if anybody who has written their name.
+pub fn held(home: &Home) -> Result<Option<Holder>, FsError> {
+    if !home.lock().exists() {
+        return Ok(None);
+    }
+    Ok(match flock::try_lock(&home.lock())? {
+        Attempt::Taken(_) => None,
+        Attempt::HeldBy(text) => serde_json::from_str(&text).ok(),
+    })
+}
+
+/// Who holds the lock now, in words, if anybody.
 pub fn holder(home: &Home, host: &Host) -> Result<Option<String>, FsError> {
     if !home.lock().exists() {
         return Ok(None);

@@ -293,13 +293,16 @@ fn link_shared(store: &Path, src: &Path, shared: &Shared) -> Result<(), Checkout
 
 /// A folder that is in git and shared: what the server does not have yet is taken over, what it has stays.
 fn take_over(from: &Path, kept: &Path) -> Result<(), FsError> {
+    let mut seen = PathBuf::new();
     for file in fs::files_below(from)? {
         let target = kept.join(&file);
         if target.exists() {
             continue;
         }
-        if let Some(folder) = target.parent() {
+        if let Some(folder) = target.parent().filter(|folder| *folder != seen) {
             fs::create_folder(folder)?;
+            fs::sweep(folder)?;
+            folder.clone_into(&mut seen);
         }
         // Whole or not at all: a half file would be taken for one that the server has.
         let source = from.join(&file);

@@ -60,9 +60,17 @@ pub(crate) struct Process {
     pub(crate) release: Option<u32>,
 }
 
+/// The processes that have to do with a folder, as [`all_of`] finds them; not what pre-receive leaves behind, which ends as
+/// soon as it sees that post-receive has done its work.
+pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
+    let mut found = all_of(folder);
+    found.retain(|process| !process.command.contains("hook finish"));
+    found
+}
+
 /// The processes that have to do with a folder: it stands in their command line, their environment or their working
 /// directory.
-pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
+pub(crate) fn all_of(folder: &Path) -> Vec<Process> {
     let folder = folder.to_string_lossy().into_owned();
     let me = std::process::id().cast_signed();
     let mut found: Vec<Process> = fs::read_dir("/proc")
@@ -86,9 +94,7 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
             // A zombie has ended; its parent has not looked yet.
             let is_zombie = fields.next()? == "Z";
             let parent = fields.next()?.parse().ok()?;
-            // It ends as soon as it sees that post-receive has done its work.
-            let is_finisher = command.contains("hook finish");
-            (is_its && !is_zombie && !is_finisher).then(|| Process {
+            (is_its && !is_zombie).then(|| Process {
                 pid,
                 parent,
                 command: command.trim().to_owned(),

@@ -20,6 +20,7 @@ mod common;
 mod crash;
 mod hostile;
 mod load;
+mod lost;
 mod output;
 mod path;
 mod races;

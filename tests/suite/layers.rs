@@ -13,6 +13,7 @@ const FLOORS: [&[&str]; 8] = [
         "adopt",
         "deploy",
         "rollback",
+        "cancel",
         "recover",
         "undo",
         "prune",
@@ -28,7 +29,17 @@ const FLOORS: [&[&str]; 8] = [
 ];
 
 /// Imports within a floor, each with its reason.
-const NEIGHBOURS: [(&str, &str, &str); 8] = [
+const NEIGHBOURS: [(&str, &str, &str); 10] = [
+    (
+        "cancel",
+        "handover",
+        "what is cancelled may wait for its hook",
+    ),
+    (
+        "cancel",
+        "recover",
+        "what is cancelled is cleared up as what was killed",
+    ),
     ("provision", "site", "an app has a site from the start"),
     ("deploy", "prune", "a deploy ends with pruning"),
     (

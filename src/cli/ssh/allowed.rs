@@ -28,6 +28,7 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
         | Command::Releases(_)
         | Command::Ps(_)
         | Command::Log(_)
+        | Command::Attach(_)
         | Command::Logs(_)
         | Command::Plan(_) => Some(Role::Read),
         Command::App(command) => {
@@ -40,7 +41,7 @@ pub(in crate::cli) fn of(command: &Command) -> Access<'_> {
             app = command.app();
             command.only_shows().then_some(Role::Read)
         }
-        Command::Deploy(_) | Command::Rollback(_) => Some(Role::Deploy),
+        Command::Deploy(_) | Command::Rollback(_) | Command::Cancel(_) => Some(Role::Deploy),
         Command::Env(command) => {
             file = command.file();
             Some(if command.only_shows() {
@@ -81,6 +82,7 @@ const PHRASES: [(Role, &[&str]); 3] = [
             "releases",
             "ps",
             "log",
+            "attach",
             "logs",
             "plan",
             "env list",
@@ -90,7 +92,7 @@ const PHRASES: [(Role, &[&str]); 3] = [
             "cert status",
         ],
     ),
-    (Role::Deploy, &["git push", "deploy", "rollback"]),
+    (Role::Deploy, &["git push", "deploy", "rollback", "cancel"]),
     (
         Role::Operate,
         &["env set", "env unset", "env import", "shared add"],
@@ -183,7 +185,7 @@ mod tests {
         }
         assert_eq!(
             sentence(Role::Read),
-            "`read` may do this: git fetch, status, releases, ps, log, logs, plan, env list, shared list, app show, key list and cert status"
+            "`read` may do this: git fetch, status, releases, ps, log, attach, logs, plan, env list, shared list, app show, key list and cert status"
         );
     }
 

@@ -5,6 +5,7 @@
 //!
 //! What the client sends is split into words and parsed as a command line of this program; no shell sees it.
 
+mod again;
 pub(super) mod allowed;
 mod git;
 mod request;
@@ -98,6 +99,7 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
     let client = Client {
         host: surroundings(host, &settings_file, &entry),
         settings,
+        settings_file,
         role,
     };
     match request::parse(host.path_var("SSH_ORIGINAL_COMMAND"))? {
@@ -131,6 +133,7 @@ struct Client {
     /// See [`surroundings`].
     host: Host,
     settings: AppSettings,
+    settings_file: PathBuf,
     role: Role,
 }
 
@@ -140,6 +143,12 @@ impl Client {
             return Err(SshError::NotAllowed(service.phrase().into(), self.role).into());
         }
         let home = Home::new(self.settings.home.clone(), self.settings.name.clone());
+        if service == git::Service::ReceivePack
+            && let Err(Ended::Error(error)) = again::make_possible(&self.host, &self.settings_file)
+        {
+            // The push meets the same and says more.
+            output::error(error.as_ref());
+        }
         Err(git::serve(&self.host, real, service, &home, path).into())
     }
 
@@ -195,6 +204,7 @@ mod tests {
                 UNIX_EPOCH,
             ),
             settings: server::parse(SETTINGS, "notes.toml").unwrap(),
+            settings_file: "/nowhere/apps/notes.toml".into(),
             role,
         }
     }
