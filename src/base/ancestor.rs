@@ -40,6 +40,14 @@ pub fn git() -> Option<Ancestor> {
     None
 }
 
+/// True while a process with this number runs that has this one's name. After a reboot a number may be anybody's.
+pub fn is_of_this_program(pid: u32) -> bool {
+    match (Stat::of(pid), Stat::of(std::process::id())) {
+        (Some(stat), Some(own)) => stat.name == own.name && stat.state != 'Z',
+        _ => false,
+    }
+}
+
 struct Stat {
     name: String,
     state: char,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::ancestor;
 use super::checkpoint::{self, WRITE};
 use super::hint::Hint;
 
@@ -182,6 +183,26 @@ fn beside(path: &Path) -> PathBuf {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
+
+/// Takes away what killed processes left in `folder`: files that were not whole and links that were not swapped. For the holder
+/// of a lock, before it writes there: an earlier process may have had the number of this one. Folders in it are not entered.
+pub fn sweep(folder: &Path) -> Result<(), FsError> {
+    for path in list(folder)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_left = writer(&name)
+            .is_some_and(|pid| pid == std::process::id() || !ancestor::is_of_this_program(pid));
+        if is_left && !(path.is_dir() && !path.is_symlink()) {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whose temporary file it is, by the name that [`beside`] gives.
+fn writer(name: &str) -> Option<u32> {
+    let (name, pid) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
+    pid.parse().ok().filter(|_| name.starts_with('.'))
 }
 
 /// fsync of the folder that holds `path`, so that a rename in it is on disk.
@@ -457,6 +478,55 @@ mod tests {
             Path::new("releases/2")
         );
         assert_eq!(list(dir.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_killed_processes_left_is_swept_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        // No process has the first number (PID_MAX_LIMIT, proc(5)), this one had the second before, init has the third.
+        let own = std::process::id();
+        for name in [
+            ".env.4194305.tmp".to_owned(),
+            format!("..env.{own}.tmp.{own}.tmp"),
+            ".env.1.tmp".into(),
+        ] {
+            write(&path(&name), b"half", PRIVATE).unwrap();
+        }
+        symlink(Path::new("/nowhere"), &path(".current.4194305.tmp")).unwrap();
+        let kept = [".env.tmp", ".tmp", "a.4194305.tmp", "env"];
+        for name in kept {
+            write(&path(name), b"", PRIVATE).unwrap();
+        }
+        create_folder(&path(".folder.4194305.tmp")).unwrap();
+        sweep(dir.path()).unwrap();
+        let mut left = list(dir.path()).unwrap();
+        left.retain(|path| !path.is_dir());
+        assert_eq!(left, kept.map(path));
+        assert!(path(".folder.4194305.tmp").is_dir());
+        sweep(&path("missing")).unwrap();
+    }
+
+    #[test]
+    fn what_a_running_process_of_this_program_writes_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = read(Path::new("/proc/self/comm")).unwrap();
+        let program = dir.path().join(name.trim());
+        copy_file(Path::new("/bin/sleep"), &program).unwrap();
+        let sleep = crate::base::command::Cmd::new(program).arg("60");
+        let mut other = sleep.to_std().spawn().unwrap();
+        let file = dir.path().join(format!(".env.{}.tmp", other.id()));
+        write(&file, b"half", PRIVATE).unwrap();
+        sweep(dir.path()).unwrap();
+        assert!(file.exists());
+        other.kill().unwrap();
+        // It is not waited for yet: what lies there is dead, though it has its number still.
+        while ancestor::is_of_this_program(other.id()) {
+            std::thread::yield_now();
+        }
+        sweep(dir.path()).unwrap();
+        assert!(!file.exists());
+        other.wait().unwrap();
     }
 
     #[test]
