@@ -192,7 +192,7 @@ pub fn sweep(folder: &Path) -> Result<(), FsError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_left = writer(&name)
             .is_some_and(|pid| pid == std::process::id() || !ancestor::is_of_this_program(pid));
-        if is_left && !(path.is_dir() && !path.is_symlink()) {
+        if is_left && (path.is_symlink() || !path.is_dir()) {
             remove_file(&path)?;
         }
     }

@@ -266,13 +266,17 @@ fn render(
     Ok((render(&site)?, site.state))
 }
 
-/// One at a time: two would test without each other, and reload over each other.
-fn take_turn(server: &ServerPaths) -> Result<FileLock, ApplyError> {
+/// One at a time: two would test without each other, and reload over each other. What a killed one left beside the sites goes.
+pub fn take_turn(server: &ServerPaths) -> Result<FileLock, ApplyError> {
     fs::create_folder_with_mode(&server.run(), 0o755)?;
     let begun = std::time::Instant::now();
     loop {
         match flock::try_lock(&server.run().join("site.lock"))? {
-            Attempt::Taken(lock) => return Ok(lock),
+            Attempt::Taken(lock) => {
+                fs::sweep(&server.nginx_sites())?;
+                fs::sweep(&server.run())?;
+                return Ok(lock);
+            }
             Attempt::HeldBy(holder) if begun.elapsed() > TURN => {
                 return Err(ApplyError::Busy(crate::base::words::printable(&holder)));
             }

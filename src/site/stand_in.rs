@@ -20,6 +20,7 @@ pub(super) fn ensure(
     now: SystemTime,
 ) -> Result<(), ApplyError> {
     let store = store(server, &app.name);
+    store.tidy()?;
     let names: Vec<Domain> = app
         .domains
         .iter()
