@@ -2,10 +2,11 @@
 # make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm; as root, for the tests on
 #              whole servers boot Debian hosts (tests/vps)
 # make bench   Landfall beside a hand-written hook, in the same run; requests for certificates beside openssl's
+# make fuzz    make fuzz TARGET=certificate SECONDS=300: what people paste for a certificate or a key, mangled (tests/fuzz)
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
-.PHONY: demo test bench deb static lint tools servers
+.PHONY: demo test bench fuzz deb static lint tools servers
 .SILENT:
 
 demo: tools
@@ -19,6 +20,11 @@ bench: tools
 	cargo build --release --quiet
 	benches/run
 	cargo bench --quiet --bench csr
+
+TARGET = certificate
+SECONDS = 300
+fuzz:
+	.ci/fuzz $(TARGET) $(SECONDS)
 
 deb: tools servers
 	cargo build --release --quiet

@@ -35,5 +35,6 @@ pub(super) fn ensure(
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let version = format!("stand-in-{}", since.as_millis());
     store.add(&version, &self_signed::make(&names, now)?)?;
-    Ok(store.point_at(&version)?)
+    store.point_at(&version)?;
+    Ok(store.prune()?)
 }
