@@ -4,11 +4,12 @@
 # make soak    killed at every instant there is, at 300 random times, and without power at every change of the disk: the better
 #              part of an hour; LANDFALL_SEED=N repeats the random times
 # make bench   Landfall beside a hand-written hook, in the same run; requests for certificates beside openssl's
+# make fuzz    make fuzz TARGET=certificate SECONDS=300: what people paste for a certificate or a key, mangled (tests/fuzz)
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay
 # make deny    licences, sources and kinds of dependencies; make advisories: known vulnerabilities, from the network
-.PHONY: demo test soak bench deb static lint deny advisories tools servers
+.PHONY: demo test soak bench fuzz deb static lint deny advisories tools servers
 .SILENT:
 
 demo: tools
@@ -25,6 +26,11 @@ bench: tools
 	cargo build --release --quiet
 	benches/run
 	cargo bench --quiet --bench csr
+
+TARGET = certificate
+SECONDS = 300
+fuzz:
+	.ci/fuzz $(TARGET) $(SECONDS)
 
 deb: tools servers
 	cargo build --release --quiet

@@ -10,6 +10,7 @@
     reason = "a measurement runs programs and prints"
 )]
 
+use std::fmt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use landfall::tls::key::{KeyKind, PrivateKey};
 use landfall::tls::name::CertName;
 use landfall::tls::request::{Request, Subject, Wanted};
 
-const RUNS: usize = 41;
+const RUNS: usize = 61;
 
 fn main() {
     let wanted = Wanted {
@@ -54,15 +55,45 @@ fn main() {
         assert!(made.success());
         theirs.push(begun.elapsed());
     }
-    let (ours, theirs) = (median(ours), median(theirs));
+    let (ours, theirs) = (Spread::of(ours), Spread::of(theirs));
     println!(
-        "a request with a new RSA 2048 key, median of {RUNS}: landfall {} ms, openssl {} ms",
-        ours.as_millis(),
-        theirs.as_millis()
+        "a request with a new RSA 2048 key, in ms, {RUNS} times each in turns: median (quartiles; least to most)"
+    );
+    println!("  landfall {ours}\n  openssl  {theirs}");
+    println!(
+        "  share    {:.2}",
+        ours.median.as_secs_f64() / theirs.median.as_secs_f64()
     );
 }
 
-fn median(mut all: Vec<Duration>) -> Duration {
-    all.sort();
-    all[all.len() / 2]
+/// How long all of them took.
+struct Spread {
+    least: Duration,
+    lower: Duration,
+    median: Duration,
+    upper: Duration,
+    most: Duration,
+}
+
+impl Spread {
+    fn of(mut all: Vec<Duration>) -> Self {
+        all.sort();
+        let at = |quarter: usize| all[(all.len() - 1) * quarter / 4];
+        Self {
+            least: at(0),
+            lower: at(1),
+            median: at(2),
+            upper: at(3),
+            most: at(4),
+        }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [least, lower, median, upper, most] =
+            [self.least, self.lower, self.median, self.upper, self.most]
+                .map(|took| took.as_millis());
+        write!(f, "{median} ({lower}-{upper}; {least}-{most})")
+    }
 }

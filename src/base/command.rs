@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,7 @@ pub struct Cmd {
     cwd: Option<PathBuf>,
     env: BTreeMap<String, String>,
     timeout: Option<Duration>,
+    input: Option<String>,
 }
 
 impl Cmd {
@@ -55,6 +56,7 @@ impl Cmd {
             cwd: None,
             env: BTreeMap::new(),
             timeout: None,
+            input: None,
         }
     }
 
@@ -156,6 +158,13 @@ impl Cmd {
     /// The whole environment the program gets.
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.env
+    }
+
+    /// What it reads from its standard input, which is empty otherwise. For [`run`] and [`output`].
+    #[must_use]
+    pub fn input(mut self, text: impl Into<String>) -> Self {
+        self.input = Some(text.into());
+        self
     }
 
     /// The standard library's form, for those who hold the child themselves.
@@ -323,6 +332,9 @@ fn spawn(cmd: &Cmd) -> Result<(Child, File), Problem> {
     let second = writer.try_clone().map_err(Problem::Start)?;
     let mut command = cmd.to_std();
     command.stdout(writer).stderr(second).process_group(0);
+    if let Some(input) = &cmd.input {
+        command.stdin(reading(input.clone()).map_err(Problem::Start)?);
+    }
     let child = command.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             let path = cmd.env.get("PATH").map(String::as_str).unwrap_or_default();
@@ -341,6 +353,16 @@ fn spawn(cmd: &Cmd) -> Result<(Child, File), Problem> {
 pub fn read_line(source: &mut impl BufRead, limit: u64, bytes: &mut Vec<u8>) -> io::Result<usize> {
     bytes.clear();
     source.take(limit).read_until(b'\n', bytes)
+}
+
+/// The end of a pipe that gives `text`, however late and however little of it is read.
+fn reading(text: String) -> io::Result<io::PipeReader> {
+    let (reader, mut writer) = io::pipe()?;
+    thread::spawn(move || {
+        // A program that does not want it all hangs up.
+        let _ = writer.write_all(text.as_bytes());
+    });
+    Ok(reader)
 }
 
 fn read_lines(source: File, sender: SyncSender<Message>) {

@@ -60,6 +60,11 @@ impl ServerPaths {
         self.at(SSH_RULES)
     }
 
+    /// The server's own program that tells people what Landfall finds.
+    pub fn notify(&self) -> PathBuf {
+        self.at("/etc/landfall/notify")
+    }
+
     /// The homes of apps.
     pub fn homes(&self) -> PathBuf {
         self.at("/srv/landfall")

@@ -12,7 +12,8 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::host::{Host, rfc3339};
 use crate::base::words::list;
 use crate::cli::cert::place::{self, Place};
-use crate::cli::{Ended, Globals, output};
+use crate::cli::{Ended, Globals, output, working};
+use crate::site;
 use crate::tls::key::{KeyKind, PrivateKey};
 use crate::tls::name::CertName;
 use crate::tls::pending::Pending;
@@ -116,6 +117,9 @@ struct Shown<'a> {
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
     let place = place::of_root(host, globals, "csr")?;
     let wanted = wanted(&place, args)?;
+    // Two at once would take each other's for what a killed one left.
+    let _turn = site::take_turn(&place.server)?;
+    place.store.tidy()?;
     let waiting = place.store.pending()?.into_iter().next();
     if let Some(waiting) = waiting.filter(|_| !args.new) {
         if !is_meant(args, &wanted, &waiting) {
@@ -184,10 +188,14 @@ fn key(host: &Host, place: &Place, args: &Args) -> Result<PrivateKey, Ended> {
         return Ok(place.store.current_key()?.ok_or(CsrError::NoKey)?);
     }
     let kind = args.key.unwrap_or(KeyKind::Rsa2048);
-    if kind == KeyKind::Rsa4096 && output::stderr_is_terminal() {
-        output::say("making a key of 4096 bits, which can take some seconds …");
-    }
-    Ok(PrivateKey::make(kind)?)
+    let make = || PrivateKey::make(kind);
+    Ok(match kind {
+        // Seconds, with bad luck.
+        KeyKind::Rsa3072 | KeyKind::Rsa4096 => {
+            working::meanwhile(&format!("making a key: {}", kind.word()), make)
+        }
+        _ => make(),
+    }?)
 }
 
 fn show(

@@ -33,6 +33,7 @@ mod shared;
 mod site;
 mod ssh;
 mod status;
+mod working;
 
 use std::process::ExitCode;
 

@@ -120,6 +120,7 @@ pub fn install(
     let site = fs::read_if_exists(&server.site(&app.name))?
         .ok_or_else(|| InstallError::NoSite(app.name.clone()))?;
     let store = Store::new(server.tls(&app.name));
+    store.tidy()?;
     let old = store.current_version()?;
     store.add(version, pair)?;
     if let Err(error) = test(server, app, &store, &site, version, &program) {

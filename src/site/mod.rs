@@ -267,11 +267,15 @@ fn render(
     Ok((render(&site)?, site.state))
 }
 
-/// One at a time: two would test without each other, and reload over each other.
-fn take_turn(server: &ServerPaths) -> Result<FileLock, ApplyError> {
+/// One at a time: two would test without each other, and reload over each other. What a killed one left beside the sites goes.
+pub fn take_turn(server: &ServerPaths) -> Result<FileLock, ApplyError> {
     fs::create_folder_with_mode(&server.run(), 0o755)?;
     match flock::lock(&server.run().join("site.lock"), TURN, &mut |_| ())? {
-        Attempt::Taken(lock) => Ok(lock),
+        Attempt::Taken(lock) => {
+            fs::sweep(&server.nginx_sites())?;
+            fs::sweep(&server.run())?;
+            Ok(lock)
+        }
         Attempt::HeldBy(holder) => Err(ApplyError::Busy(printable(&holder))),
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn ensure(
     now: SystemTime,
 ) -> Result<(), ApplyError> {
     let store = store(server, &app.name);
+    store.tidy()?;
     let names: Vec<Domain> = app
         .domains
         .iter()
@@ -34,5 +35,6 @@ pub(super) fn ensure(
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let version = format!("stand-in-{}", since.as_millis());
     store.add(&version, &self_signed::make(&names, now)?)?;
-    Ok(store.point_at(&version)?)
+    store.point_at(&version)?;
+    Ok(store.prune()?)
 }

@@ -5,7 +5,8 @@
 use aws_lc_rs::digest;
 use data_encoding::BASE64;
 use x509_parser::oid_registry::{
-    OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA, OID_SHA1_WITH_RSA,
+    OID_PKCS1_MD5WITHRSAENC, OID_PKCS1_SHA1WITHRSA, OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS,
+    OID_SHA1_WITH_RSA,
 };
 use x509_parser::prelude::{
     FromDer, GeneralName, ParsedExtension, X509Certificate, X509Error, X509Name,
@@ -101,11 +102,14 @@ impl Certificate {
                     .collect();
             }
             ParsedExtension::AuthorityInfoAccess(access) => {
-                self.issuer_url = access.accessdescs.iter().find_map(|description| {
-                    match &description.access_location {
-                        GeneralName::URI(url) if url.starts_with("http") => Some(shown(url, 200)),
-                        _ => None,
-                    }
+                // Beside it stands, and mostly first, where to ask for revocations (OCSP).
+                let mut issuers = access
+                    .accessdescs
+                    .iter()
+                    .filter(|each| each.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS);
+                self.issuer_url = issuers.find_map(|each| match &each.access_location {
+                    GeneralName::URI(url) if url.starts_with("http") => Some(shown(url, 200)),
+                    _ => None,
                 });
             }
             _ => {}

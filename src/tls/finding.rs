@@ -98,6 +98,8 @@ codes! {
     Mismatch "E_MISMATCH" Refused,
     /// An intermediate is missing.
     ChainMissing "E_CHAIN_MISSING" Refused,
+    /// The missing intermediate could not be fetched.
+    ChainFetch "E_CHAIN_FETCH" Refused,
     /// The intermediates are another's.
     ChainUnrelated "E_CHAIN_UNRELATED" Refused,
     /// No trusted root.
@@ -134,6 +136,8 @@ codes! {
     FixedUnrelated "W_FIXED_UNRELATED" Usage,
     /// More names than the app has.
     NamesExtra "W_NAMES_EXTRA" Usage,
+    /// The missing intermediate was fetched.
+    FetchedChain "W_CHAIN_FETCHED" Usage,
     /// It ends before the present one.
     OlderThanCurrent "W_OLDER_THAN_CURRENT" Usage,
     /// Installed though nobody trusts it.

@@ -2,7 +2,7 @@
 //!
 //! takes: its dates, the time · gives: a grade · touches: nothing
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::certificate::Certificate;
 
@@ -11,7 +11,7 @@ const DAY: i64 = 24 * 60 * 60;
 const SHORT: i64 = 10 * DAY;
 
 /// As monitoring programs grade: the number is the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Grade {
     /// Nothing to do.

@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod chain;
+pub mod fetch;
 pub mod finding;
 pub mod health;
 pub mod intake;

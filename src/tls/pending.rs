@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::key::PrivateKey;
 use super::request::{Request, Wanted};
-use super::store::{Store, StoreError};
-use crate::base::fs;
+use super::store::{META, Store, StoreError, remove};
+use crate::base::fs::{self, FsError};
 use crate::base::host::rfc3339;
 use crate::base::secret::Secret;
 
@@ -73,7 +73,7 @@ impl Store {
         for (name, text, mode) in [
             ("privkey.pem", key.pem().expose(), fs::PRIVATE),
             ("request.csr", request.pem().as_str(), fs::PUBLIC),
-            ("meta.json", text.as_str(), fs::PUBLIC),
+            (META, text.as_str(), fs::PUBLIC),
         ] {
             fs::write(&folder.join(name), text.as_bytes(), mode)?;
         }
@@ -92,10 +92,25 @@ impl Store {
     }
 
     /// What a killed run left: its key never left this machine and no request was shown.
-    fn clear_unfinished(&self) -> Result<(), StoreError> {
+    pub(super) fn clear_unfinished(&self) -> Result<(), FsError> {
         for folder in fs::list(&self.pending_folder())? {
-            if folder.is_dir() && !folder.join("meta.json").exists() {
+            if folder.is_dir() && !folder.join(META).exists() {
                 fs::remove_tree(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The request whose key was served after it was made: whoever installed it was killed before it could be forgotten.
+    pub(super) fn clear_answered(&self) -> Result<(), FsError> {
+        let served = self.link().join(META);
+        let (Ok(Some(key)), Ok(since)) = (self.current_key(), fs::modified_unix(&served)) else {
+            return Ok(());
+        };
+        // What cannot be read is no request that could be taken for answered.
+        for each in self.pending().unwrap_or_default() {
+            if each.meta.spki == key.fingerprint() && each.meta.created <= since {
+                remove(&self.pending_folder().join(&each.id))?;
             }
         }
         Ok(())
@@ -106,7 +121,7 @@ impl Store {
         let mut found = Vec::new();
         for folder in fs::list(&self.pending_folder())? {
             let read = |name: &str| fs::read_if_exists(&folder.join(name));
-            let (Some(meta), Some(request)) = (read("meta.json")?, read("request.csr")?) else {
+            let (Some(meta), Some(request)) = (read(META)?, read("request.csr")?) else {
                 continue;
             };
             let id = folder
@@ -130,7 +145,7 @@ impl Store {
 
     /// Takes a request away whose certificate is served.
     pub fn forget(&self, id: &str) -> Result<(), StoreError> {
-        Ok(fs::remove_tree(&self.pending_folder().join(id))?)
+        Ok(remove(&self.pending_folder().join(id))?)
     }
 }
 
@@ -196,5 +211,56 @@ mod tests {
         assert_eq!(fs::mode(&dir.path().join("notes/pending")).unwrap(), 0o700);
         store.forget(&pending[0].id).unwrap();
         assert_eq!(store.pending().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_killed_runs_left_is_tidied_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(dir.path().join("notes"));
+        let wanted = Wanted {
+            names: vec![CertName::parse("example.org").unwrap()],
+            subject: Subject::default(),
+        };
+        let ask = |created| {
+            let key = PrivateKey::make(KeyKind::EcdsaP256).unwrap();
+            let request = Request::make(&wanted, &key).unwrap();
+            let id = store.keep(&wanted, &key, request, created).unwrap().id;
+            (key, id)
+        };
+        let (_, waits) = ask(1_790_000_000);
+        let (served, answered) = ask(1_790_000_001);
+        let pair = super::super::store::Pair {
+            certificate: String::new(),
+            key: Secret::new(served.pem().expose()),
+            meta: serde_json::from_str(r#"{"stand_in":false,"names":[],"not_after":0}"#).unwrap(),
+        };
+        store.add("served", &pair).unwrap();
+        store.point_at("served").unwrap();
+        // The same key asked for again, later: that request is not answered yet.
+        let request = Request::make(&wanted, &served).unwrap();
+        let later = u64::from(u32::MAX);
+        let again = store.keep(&wanted, &served, request, later).unwrap().id;
+        store.add("before", &pair).unwrap();
+        store.add("half", &pair).unwrap();
+        fs::remove_file(&store.version("half").join(META)).unwrap();
+        fs::symlink(
+            std::path::Path::new("versions/half"),
+            &dir.path().join("notes/.current.4194305.tmp"),
+        )
+        .unwrap();
+        store.tidy().unwrap();
+        let names = |folder: &str| {
+            let all = fs::list(&dir.path().join(folder)).unwrap();
+            let names = all.iter().map(|path| path.file_name().unwrap().to_owned());
+            names
+                .map(|name| name.into_string().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("notes"), ["current", "pending", "versions"]);
+        assert_eq!(names("notes/versions"), ["before", "served"]);
+        assert!(!names("notes/pending").contains(&answered));
+        let mut left = [waits, again];
+        left.sort();
+        assert_eq!(names("notes/pending"), left);
     }
 }

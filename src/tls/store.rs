@@ -193,7 +193,24 @@ impl Store {
         if self.current_version()?.as_deref() == Some(version) {
             return Ok(());
         }
-        fs::remove_tree(&self.version(version))
+        remove(&self.version(version))
+    }
+
+    /// Takes away what killed runs left: files that were not whole, versions and requests without their last file, and the
+    /// request whose certificate is served already. For the holder of the site's turn, before it writes here.
+    pub fn tidy(&self) -> Result<(), FsError> {
+        fs::sweep(&self.folder)?;
+        let current = self.current_version()?;
+        for folder in fs::list(&self.versions())? {
+            let is_served = folder
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            if is_served != current && !folder.join(META).exists() {
+                fs::remove_tree(&folder)?;
+            }
+        }
+        self.clear_unfinished()?;
+        self.clear_answered()
     }
 
     /// Takes old versions away: what is served and the last ones stay.
@@ -206,7 +223,7 @@ impl Store {
                 .map(|name| name.to_string_lossy().into_owned());
             let name = name.unwrap_or_default();
             // One without its last file was never finished.
-            let finished = fs::modified_unix(&folder.join("meta.json")).unwrap_or(0);
+            let finished = fs::modified_unix(&folder.join(META)).unwrap_or(0);
             versions.push((
                 Some(&name) != current.as_ref(),
                 std::cmp::Reverse((finished, name)),
@@ -228,7 +245,7 @@ impl Store {
         for (name, text, mode) in [
             ("privkey.pem", pair.key.expose(), fs::PRIVATE),
             ("fullchain.pem", pair.certificate.as_str(), fs::PUBLIC),
-            ("meta.json", &meta, fs::PUBLIC),
+            (META, &meta, fs::PUBLIC),
         ] {
             fs::write(&folder.join(name), text.as_bytes(), mode)?;
         }
@@ -244,6 +261,15 @@ impl Store {
     pub fn point_at_nothing(&self) -> Result<(), FsError> {
         fs::remove_file(&self.link())
     }
+}
+
+/// The last file that is written, and the first that goes: a folder without it is nothing.
+pub(super) const META: &str = "meta.json";
+
+/// Takes the folder of a pair or of a request away.
+pub(super) fn remove(folder: &Path) -> Result<(), FsError> {
+    fs::remove_file(&folder.join(META))?;
+    fs::remove_tree(folder)
 }
 
 fn read_known(file: &Path, pending: Option<String>) -> Result<Option<Known>, StoreError> {

@@ -275,6 +275,9 @@ fn incomplete(top: &Certificate, chain: &Chain) -> Refusal {
         )
     };
     let refusal = match &top.issuer_url {
+        Some(url) if url.starts_with("http://") => refusal.hint(format!(
+            "landfall cert install FILE --fetch-chain   gets it from {url}"
+        )),
         Some(url) => refusal.hint(format!(
             "it is at {url}; as DER, then: openssl x509 -inform DER -in FILE -out CHAIN.pem"
         )),

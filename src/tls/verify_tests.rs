@@ -135,8 +135,9 @@ fn each_mistake_has_its_code_and_the_way_out() {
     let client = good.replace("serverAuth", "clientAuth");
     sign("client", "P-256", &client, "-days 90");
     sign("bare", "P-256", LEAF, "-days 90");
-    let with_url =
-        format!("{good}authorityInfoAccess=caIssuers;URI:http://ca.example.org/int.crt\n");
+    let with_url = format!(
+        "{good}authorityInfoAccess=OCSP;URI:http://ocsp.example.org,caIssuers;URI:http://ca.example.org/int.crt\n"
+    );
     sign("url", "P-256", &with_url, "-days 90");
     pki.openssl.key("self", "P-256");
     pki.openssl.run("req -x509 -new -key self.key -subj /CN=self -days 9 -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:example.org,DNS:www.example.org -out self.pem");
@@ -183,7 +184,7 @@ fn each_mistake_has_its_code_and_the_way_out() {
         "url",
         &["url"],
         Code::ChainMissing,
-        "http://ca.example.org/int.crt",
+        "--fetch-chain   gets it from http://ca.example.org/int.crt",
     );
     refused(
         &asked,

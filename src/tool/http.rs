@@ -100,6 +100,17 @@ pub fn get(
     path: &str,
     timeout: Duration,
 ) -> Result<Response, HttpError> {
+    get_at_most(address, host, path, timeout, BODY_LIMIT)
+}
+
+/// [`get`], with at most `limit` bytes of the body.
+pub fn get_at_most(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    timeout: Duration,
+    limit: usize,
+) -> Result<Response, HttpError> {
     let to = address.to_string();
     let fail = |error| HttpError::of(&to, timeout, error);
     refuse_controls(&[host, path]).map_err(fail)?;
@@ -108,7 +119,7 @@ pub fn get(
         "GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: landfall\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).map_err(fail)?;
-    read_response(&mut stream, BODY_LIMIT).map_err(fail)
+    read_response(&mut stream, limit).map_err(fail)
 }
 
 /// A value that goes into a request must not end its line.

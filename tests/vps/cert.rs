@@ -27,10 +27,10 @@ sh ./issue $name $name.csr 90 "$@"
 END
 "#;
 
-const NAMES: &str = "alpha.example.org second.example.org www.alpha.example.org";
+pub(crate) const NAMES: &str = "alpha.example.org second.example.org www.alpha.example.org";
 
 /// A server with an app in the split layout whose site is served, and an authority.
-fn server(name: &str) -> Vps {
+pub(crate) fn server(name: &str) -> Vps {
     let vps = set_up(name);
     vps.sh("landfall app create alpha --domain alpha.example.org --domain second.example.org --redirect www.alpha.example.org --layout split --without database --without redis");
     release(&vps, "alpha");
@@ -40,19 +40,19 @@ fn server(name: &str) -> Vps {
 }
 
 /// What a visitor is shown: SHA-256 of the certificate.
-fn shown(vps: &Vps, name: &str, port: u16) -> String {
+pub(crate) fn shown(vps: &Vps, name: &str, port: u16) -> String {
     vps.sh(&format!(
         "openssl s_client -connect 127.0.0.1:{port} -servername {name} </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256"
     ))
 }
 
-fn of_file(vps: &Vps, file: &str) -> String {
+pub(crate) fn of_file(vps: &Vps, file: &str) -> String {
     vps.sh(&format!(
         "openssl x509 -in {file} -noout -fingerprint -sha256"
     ))
 }
 
-fn install(vps: &Vps, options: &str) -> (Option<i32>, String) {
+pub(crate) fn install(vps: &Vps, options: &str) -> (Option<i32>, String) {
     let output = vps.exec(&[
         "sh",
         "-c",

@@ -180,7 +180,33 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
     let tables = vps.sh("runuser -u notes -- psql \"$(grep ^DATABASE_URL /srv/landfall/notes/env | cut -d= -f2- | tr -d \\')\" -tAc '\\dt'");
     assert!(tables.contains("django_migrations"), "{tables}");
     everything_else_is_refused(&laptop);
+    the_last_line_says_how_long_the_certificate_lasts(&vps, &laptop);
     a_push_that_fails_leaves_everything(&vps, &laptop);
+}
+
+/// As long as a certificate stands in, it says so; with one that was issued, the days.
+fn the_last_line_says_how_long_the_certificate_lasts(vps: &Vps, laptop: &Laptop) {
+    let push = "git commit --quiet --allow-empty --message Again; git push production master 2>&1";
+    let last_line = |days: u32| {
+        if days > 0 {
+            vps.sh(&format!("mkdir -p /root/ca; cd /root/ca; [ -e root.pem ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -subj '/CN=Test root' -days 3650 -out root.pem 2>/dev/null
+                landfall csr --app notes --new --out notes.csr; printf 'basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=DNS:notes.example.org\n' >notes.cnf
+                openssl x509 -req -in notes.csr -CA root.pem -CAkey root.key -CAcreateserial -extfile notes.cnf -days {days} -out notes.pem 2>/dev/null
+                landfall cert install notes.pem --app notes --roots root.pem"));
+            laptop.write("stand-in.pem", &vps.ok(&["cat", "/root/ca/root.pem"]));
+        }
+        let said = laptop.ok(push);
+        let last = said.lines().rfind(|line| line.contains(" is on "));
+        last.unwrap_or_default().trim_end().to_owned()
+    };
+    for (days, words) in [
+        (0, " · certificate: browsers do not trust it"),
+        (60, " · certificate: 59 days left"),
+    ] {
+        let last = last_line(days);
+        assert!(last.contains("https://notes.example.org is on "), "{last}");
+        assert!(last.ends_with(words), "{last}");
+    }
 }
 
 /// What a key may do is a list; the answer to anything else says it.

@@ -14,6 +14,9 @@
 mod apps;
 mod attacks;
 mod cert;
+mod cert_killed;
+mod cert_mistakes;
+mod cert_watch;
 mod journey;
 mod mistakes;
 mod package;

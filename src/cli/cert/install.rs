@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::fetched;
 use super::place::{self, Place};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
@@ -17,6 +18,7 @@ use crate::cli::{Ended, Globals, output};
 use crate::site::certificate;
 use crate::tls::certificate::Certificate;
 use crate::tls::chain::Chain;
+use crate::tls::fetch::Reach;
 use crate::tls::finding::{Code, Remark};
 use crate::tls::health::Life;
 use crate::tls::intake::{self, Taken};
@@ -42,6 +44,9 @@ pub(in crate::cli) struct Args {
     /// Intermediate certificates that came apart; can be given several times.
     #[arg(long, value_name = "FILE")]
     chain: Vec<PathBuf>,
+    /// Fetch intermediates that are missing, from where the certificate says they are (http only).
+    #[arg(long, conflicts_with = "allow_untrusted")]
+    fetch_chain: bool,
     /// Its key, if no request of `landfall csr` was used.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -54,6 +59,17 @@ pub(in crate::cli) struct Args {
     /// Check all of it, show it, change nothing.
     #[arg(long)]
     dry_run: bool,
+}
+
+impl Args {
+    /// An authority of one's own may have its web server anywhere.
+    fn reach(&self) -> Reach {
+        if self.roots.is_some() {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        }
+    }
 }
 
 /// The file could not be read.
@@ -86,11 +102,21 @@ struct Report<'a> {
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
     let place = place::of_root(host, globals, "cert install")?;
     let Taken {
-        certificates,
+        mut certificates,
         mut remarks,
     } = read_all(host, args)?;
     let mut keys = keys(host, &place, args)?;
     let spkis: Vec<Vec<u8>> = keys.iter().map(|known| known.key.spki()).collect();
+    if args.fetch_chain {
+        let roots = roots(host, args)?;
+        let demand = demand(host, &place, args, &roots);
+        remarks.extend(fetched::complete(
+            &mut certificates,
+            &spkis,
+            &demand,
+            args.reach(),
+        )?);
+    }
     let (leaf, at) = verify::find_leaf(&certificates, &spkis)?;
     let chain = Chain::of(leaf, &certificates);
     remarks.extend(check(host, &place, args, &chain)?);
@@ -183,17 +209,24 @@ fn keys(host: &Host, place: &Place, args: &Args) -> Result<Vec<Known>, Ended> {
 }
 
 fn check(host: &Host, place: &Place, args: &Args, chain: &Chain) -> Result<Vec<Remark>, Ended> {
-    let roots = match &args.roots {
+    let roots = roots(host, args)?;
+    Ok(verify::check(chain, &demand(host, place, args, &roots))?)
+}
+
+fn roots(host: &Host, args: &Args) -> Result<Roots, Ended> {
+    Ok(match &args.roots {
         Some(file) => Roots::of_file(&fs::read_bytes(&host.absolute(file))?)?,
         None => Roots::of_system(),
-    };
-    let demand = Demand {
+    })
+}
+
+fn demand<'a>(host: &Host, place: &'a Place, args: &Args, roots: &'a Roots) -> Demand<'a> {
+    Demand {
         domains: &place.domains,
-        roots: &roots,
+        roots,
         allow_untrusted: args.allow_untrusted,
         now: host.now_unix(),
-    };
-    Ok(verify::check(chain, &demand)?)
+    }
 }
 
 fn older(old: Option<&Certificate>, new: &Certificate) -> Option<Remark> {

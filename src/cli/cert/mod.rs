@@ -1,7 +1,9 @@
 //! `landfall cert`: certificates of the server's apps.
 
+mod fetched;
 mod install;
 mod look;
+mod notify;
 pub(in crate::cli) mod place;
 mod self_signed;
 mod status;

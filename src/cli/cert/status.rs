@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::look::{Asked, Look};
-use super::place;
+use super::{notify, place};
 use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
@@ -24,7 +24,7 @@ Expiry, names, chain, modes of files, what nginx shows beside what is on disk, a
 the certificate's life is left (half, if that is ten days or less), and is critical at a sixth: --warn and --crit set days instead.
 
 The exit code is what monitoring programs expect, not that of other commands: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. The timer \
-landfall-cert-status.timer asks for all apps once a day.
+landfall-cert-status.timer asks for all apps once a day; with --notify, /etc/landfall/notify is told what has changed.
 
 Examples:
   landfall cert status --app notes
@@ -37,6 +37,9 @@ pub(in crate::cli) struct Args {
     /// What that server shows, whoever's it is.
     #[arg(long, value_name = "HOST:PORT")]
     host: Option<String>,
+    /// Tell /etc/landfall/notify what has changed since it was told last, and once a week what stays bad.
+    #[arg(long, requires = "all")]
+    notify: bool,
     /// Warn when so many days are left, not at a share of its life.
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16))]
     warn: Option<u16>,
@@ -107,9 +110,25 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             output::say("no app of this server has a certificate");
         }
     }
+    let grade = if args.notify {
+        told(host, &looks, grade)
+    } else {
+        grade
+    };
     match grade {
         Grade::Ok => Ok(()),
         grade => Err(Ended::Said(ExitCode::from(grade as u8))),
+    }
+}
+
+/// The grade, once people were told. Where they could not be, that is not OK either.
+fn told(host: &Host, looks: &[Look], grade: Grade) -> Grade {
+    match notify::tell(host, looks) {
+        Ok(()) => grade,
+        Err(error) => {
+            output::error(&error);
+            grade.worst(Grade::Unknown)
+        }
     }
 }
 
