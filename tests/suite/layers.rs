@@ -21,14 +21,15 @@ const FLOORS: [&[&str]; 8] = [
         "provision",
     ],
     &["stage", "setup"],
-    &["report", "release", "supervisor", "template", "tls"],
+    &["report", "release", "supervisor", "template", "acme", "tls"],
     &["event", "config", "keys"],
     &["git", "tool"],
     &["base"],
 ];
 
 /// Imports within a floor, each with its reason.
-const NEIGHBOURS: [(&str, &str, &str); 8] = [
+const NEIGHBOURS: [(&str, &str, &str); 9] = [
+    ("acme", "tls", "it orders certificates for keys of tls"),
     ("provision", "site", "an app has a site from the start"),
     ("deploy", "prune", "a deploy ends with pruning"),
     (

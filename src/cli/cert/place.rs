@@ -67,14 +67,18 @@ pub(in crate::cli) fn of_root(
     if !user::is_root() {
         return Err(PlaceError::NotRoot(command).into());
     }
-    let file = session::find(host, globals)?;
-    let place = of_file(&file)?;
+    of_roots_file(&session::find(host, globals)?)
+}
+
+/// The app of a settings file, to be changed by root.
+pub(in crate::cli) fn of_roots_file(file: &Path) -> Result<Place, Ended> {
+    let place = of_file(file)?;
     // Settings that others write would tell root where to work.
     let is_roots = file
         .symlink_metadata()
         .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0);
     if !is_roots {
-        return Err(PlaceError::NotRoots(file).into());
+        return Err(PlaceError::NotRoots(file.to_owned()).into());
     }
     Ok(place)
 }
