@@ -13,9 +13,10 @@ use instant_acme::{Account, AccountCredentials, NewAccount};
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
+use super::course::steady;
 use super::directory::{Directory, DirectoryUrl};
 use super::failure::{Failure, is_kind, of_error};
-use super::obtain::{ObtainError, steady};
+use super::obtain::ObtainError;
 use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::{self, FsError};
 use crate::base::secret::Secret;

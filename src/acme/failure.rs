@@ -161,7 +161,17 @@ pub(super) fn of_problem(problem: &Problem, name: Option<&str>) -> Failure {
         _ => format!("the authority refuses{of}"),
     };
     let mut failure = Failure::new(code, message).because(&said(problem));
-    for hint in hints(code, name) {
+    let mut hints = hints(code, name);
+    // Of a record, the record is looked at first.
+    if problem
+        .detail
+        .as_deref()
+        .unwrap_or_default()
+        .contains("TXT")
+    {
+        hints.reverse();
+    }
+    for hint in hints {
         failure = failure.hint(hint);
     }
     failure

@@ -11,6 +11,7 @@ pub mod account;
 pub mod ari;
 mod challenge;
 mod client;
+mod course;
 pub mod directory;
 pub mod failure;
 pub mod hook;
