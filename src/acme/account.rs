@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::client::Client;
 use super::course::steady;
 use super::directory::{Directory, DirectoryUrl};
-use super::failure::{Failure, is_kind, of_error};
+use super::failure::{Failure, of_error};
 use super::obtain::ObtainError;
 use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::{self, FsError};
@@ -104,7 +104,8 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn file(&self) -> PathBuf {
+    /// Where it lies.
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.join(format!("{}.json", self.url.file_stem()))
     }
 
@@ -128,24 +129,7 @@ impl Place<'_> {
             Code::AcmeRejected,
             format!("the account in {} cannot be read", file.display()),
         )
-        .hint(format!(
-            "mv {0} {0}.old, then: landfall cert issue --agree-tos",
-            file.display()
-        ))
-    }
-
-    /// The authority does not know it any more.
-    fn of_account(&self, error: &instant_acme::Error) -> Failure {
-        let failure = of_error(error).asked();
-        let is_gone = is_kind(error, "accountDoesNotExist") || is_kind(error, "unauthorized");
-        if !is_gone {
-            return failure;
-        }
-        let file = self.file();
-        failure.hint(format!(
-            "if it does not know the account any more: mv {0} {0}.old, then: landfall cert issue --agree-tos",
-            file.display()
-        ))
+        .hint(anew(&file))
     }
 
     fn turn(&self) -> Result<FileLock, ObtainError> {
@@ -161,6 +145,12 @@ impl Place<'_> {
     }
 }
 
+/// How another account is made.
+pub(super) fn anew(file: &Path) -> String {
+    let file = file.display();
+    format!("for another account: mv {file} {file}.old, then: landfall cert issue --agree-tos")
+}
+
 /// The account, made where there is none.
 pub(super) async fn open(
     client: &Client,
@@ -169,7 +159,7 @@ pub(super) async fn open(
     wish: &Wish,
 ) -> Result<Account, ObtainError> {
     let _turn = place.turn()?;
-    let fail = |error: &instant_acme::Error| place.of_account(error).again_at(client.again_at());
+    let fail = |error: &instant_acme::Error| of_error(error).asked().again_at(client.again_at());
     let Some(mut kept) = place.read()? else {
         return make(client, directory, place, wish).await;
     };

@@ -94,7 +94,17 @@ impl Course<'_> {
 
     /// An error of a request for a certificate.
     fn failed(&self, error: &Error) -> Failure {
-        of_error(error).asked().again_at(self.client.again_at())
+        let failure = of_error(error).asked().again_at(self.client.again_at());
+        if !is_kind(error, "accountDoesNotExist") {
+            return failure;
+        }
+        let folder = self.job.server.acme_accounts();
+        let url = &self.job.standing.directory;
+        let place = account::Place {
+            folder: &folder,
+            url,
+        };
+        failure.hint(account::anew(&place.file()))
     }
 
     /// The order that a run before left, if it is for the same and still worth something.
@@ -229,6 +239,7 @@ impl Course<'_> {
                 AuthorizationStatus::Valid => continue,
                 AuthorizationStatus::Pending => {}
                 _ => {
+                    waiting::forget(self.job.store)?;
                     let error =
                         Failure::new(Code::AcmeRejected, format!("the order is over for {name}"));
                     return Err(error
@@ -350,7 +361,17 @@ impl Course<'_> {
                 subject: Subject::default(),
             };
             let request = Request::make(&wanted, key)?;
-            steady!(order.finalize_csr(request.der())).map_err(|error| self.failed(&error))?;
+            let finalized = steady!(order.finalize_csr(request.der()));
+            if let Err(error) = finalized {
+                // It would be refused again: the next order has another key.
+                let is_passing = ["rateLimited", "serverInternal"]
+                    .iter()
+                    .any(|kind| is_kind(&error, kind));
+                if matches!(error, Error::Api(_)) && !is_passing {
+                    waiting::forget(self.job.store)?;
+                }
+                return Err(self.failed(&error).into());
+            }
         }
         let chain = steady!(order.poll_certificate(&POLICY));
         Ok(chain.map_err(|error| self.failed(&error))?)

@@ -12,6 +12,9 @@ use crate::tls::finding::{Code, Refusal};
 /// The most characters that are shown of what an authority says: it comes from outside, and from whoever it asked.
 const MOST: usize = 600;
 
+/// What an authority says that does not know an account (any more).
+const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+
 /// No certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("{refusal}")]
@@ -158,6 +161,9 @@ pub(super) fn of_problem(problem: &Problem, name: Option<&str>) -> Failure {
         Code::AcmeProfile => "the authority does not have this profile".to_owned(),
         Code::AcmeTerms => "the authority wants its terms agreed to".to_owned(),
         Code::AcmeDown => "the authority has trouble of its own".to_owned(),
+        _ if problem.r#type.as_deref() == Some(NO_ACCOUNT) => {
+            "the authority does not know the account".to_owned()
+        }
         _ => format!("the authority refuses{of}"),
     };
     let mut failure = Failure::new(code, message).because(&said(problem));

@@ -577,8 +577,17 @@ fn nobody_answers(server: &Server) {
     miss.counted("E_ACME_DOWN", 1, 60);
     miss.is(server.cert("renew --all --force"), 1, &["E_ACME_DOWN"]);
     miss.counted("E_ACME_DOWN", 2, 600);
+    // It came back without its memory: what has to be done is said.
+    server.vps.sh("systemd-run --quiet --unit pebble-b-again --setenv PEBBLE_WFE_NONCEREJECT=0 pebble -config /root/ca/b.json -dnsserver 127.0.0.1:8053; for n in $(seq 100); do curl -s --cacert /root/ca/ca.pem https://localhost:14001/dir >/dev/null && break; sleep 0.1; done");
+    let words = [
+        "E_ACME_REJECTED",
+        "does not know the account",
+        "hint: for another account: mv /etc/ssl/landfall/acme.accounts/localhost_14001-",
+    ];
+    miss.is(server.cert("renew --force"), 1, &words);
+    miss.counted("E_ACME_REJECTED", 3, 6000);
     // It lasts, so the timer's run is content; who watches is told of the failure.
     assert!(server.good("renew --all").contains("alpha: not due before"));
     let status = server.vps.ok(&["landfall", "cert", "status", "--json"]);
-    assert!(status.contains("\"failures\": 2"), "{status}");
+    assert!(status.contains("\"failures\": 3"), "{status}");
 }
