@@ -6,9 +6,10 @@
 //!
 //! # Layers, strictly downward
 //! cli → recipes (adopt, deploy, handover, rollback, cancel, recover, undo, prune, site, provision) → stage, setup → report,
-//! release, supervisor, template, tls → event, config, keys →
+//! release, supervisor, template, acme, tls → event, config, keys →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
+pub mod acme;
 pub mod adopt;
 pub mod base;
 pub mod cancel;

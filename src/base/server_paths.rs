@@ -106,6 +106,11 @@ impl ServerPaths {
         self.at("/etc/ssl/landfall").join(app.as_str())
     }
 
+    /// The accounts at certificate authorities. No app can be called so: their names have no dot.
+    pub fn acme_accounts(&self) -> PathBuf {
+        self.at("/etc/ssl/landfall/acme.accounts")
+    }
+
     /// Where answers to challenges of certificate authorities are put.
     pub fn challenges(&self) -> PathBuf {
         self.at("/var/lib/landfall-challenges")

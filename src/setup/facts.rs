@@ -22,7 +22,7 @@ use crate::tool::systemd::{self, UnitState};
 use crate::tool::{apt, find_program};
 
 /// The units that the plan is about.
-const UNITS: [&str; 14] = [
+const UNITS: [&str; 15] = [
     "ssh.service",
     "ssh.socket",
     "nginx.service",
@@ -31,6 +31,7 @@ const UNITS: [&str; 14] = [
     "redis-server.service",
     "fail2ban.service",
     "unattended-upgrades.service",
+    "landfall-cert-renew.timer",
     "landfall-cert-status.timer",
     "landfall-firewall.service",
     "firewalld.service",

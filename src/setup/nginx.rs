@@ -100,8 +100,17 @@ pub(super) fn plan(plan: &mut Plan, facts: &Facts, _: &Memory) {
             "it looks once a day how long the sites' certificates last",
         );
     }
+    if facts.unit(RENEWALS).exists {
+        plan.unit(
+            Group::Nginx,
+            RENEWALS,
+            true,
+            "it renews certificates that `landfall cert issue` ordered",
+        );
+    }
 }
 
+const RENEWALS: &str = "landfall-cert-renew.timer";
 const CERTIFICATES: &str = "landfall-cert-status.timer";
 /// The distribution's unit gives up at once. A port that somebody else holds for a moment must not be the end of all sites.
 const RESTART: &str = "[Unit]

@@ -118,6 +118,32 @@ codes! {
     IsCa "E_IS_CA" Refused,
     /// Not for servers.
     NoServerAuth "E_NO_SERVERAUTH" Refused,
+    /// The authority finds no address of a name, or no record.
+    AcmeDns "E_ACME_DNS" Failed,
+    /// The authority cannot connect to a name.
+    AcmeConnect "E_ACME_CONNECT" Failed,
+    /// The authority finds no file at a name.
+    AcmeNotFound "E_ACME_404" Failed,
+    /// The authority finds something else than the answer.
+    AcmeUnauthorized "E_ACME_UNAUTHORIZED" Failed,
+    /// The authority was asked too often.
+    AcmeRate "E_ACME_RATE" Busy,
+    /// A CAA record keeps the authority from it.
+    AcmeCaa "E_ACME_CAA" Refused,
+    /// The authority does not do what it is asked.
+    AcmeRejected "E_ACME_REJECTED" Refused,
+    /// The authority does not have that profile.
+    AcmeProfile "E_ACME_PROFILE" Usage,
+    /// The authority's terms were not agreed to.
+    AcmeTerms "E_ACME_TOS" Refused,
+    /// The authority cannot be reached, or is in trouble.
+    AcmeDown "E_ACME_DOWN" Failed,
+    /// The hook failed, or may not be run.
+    AcmeHook "E_ACME_HOOK" Failed,
+    /// nginx does not serve the answers to challenges.
+    AcmeWebroot "E_ACME_WEBROOT_UNREADABLE" Failed,
+    /// A wildcard without a hook.
+    AcmeWildcard "E_ACME_WILDCARD_NEEDS_DNS" Usage,
     /// A byte order mark was taken away.
     FixedBom "W_FIXED_BOM" Usage,
     /// Line ends were changed.

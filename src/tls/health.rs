@@ -110,6 +110,14 @@ impl Life {
     }
 }
 
+/// When it is renewed, in seconds since 1970: at the share of its life at which [`Life::grade`] begins to warn.
+pub fn renew_at(certificate: &Certificate) -> i64 {
+    let (not_before, not_after) = (certificate.not_before, certificate.not_after);
+    let whole = not_after.saturating_sub(not_before).max(1);
+    let share = if whole <= SHORT { 2 } else { 3 };
+    not_after.saturating_sub(whole / share)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

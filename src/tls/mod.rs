@@ -10,7 +10,7 @@ pub mod intake;
 pub mod key;
 pub mod name;
 #[cfg(test)]
-mod openssl;
+pub(crate) mod openssl;
 pub mod pending;
 pub mod request;
 pub mod roots;

@@ -89,6 +89,11 @@ impl CertName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// It stands for a whole domain.
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with("*.")
+    }
 }
 
 /// IDNs become their `xn--` form; one that claims to be one must be valid.

@@ -6,35 +6,35 @@ use crate::base::command::{Cmd, output};
 use crate::base::fs;
 
 /// A folder that openssl works in.
-pub(super) struct Openssl {
+pub(crate) struct Openssl {
     dir: tempfile::TempDir,
 }
 
 impl Openssl {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         fs::write(&self.path(name), bytes, 0o600).unwrap();
     }
 
-    pub(super) fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read_bytes(&self.path(name)).unwrap()
     }
 
     /// Runs it with words split at spaces; it must succeed.
-    pub(super) fn run(&self, words: &str) -> String {
+    pub(crate) fn run(&self, words: &str) -> String {
         self.run_args(&words.split(' ').collect::<Vec<_>>())
     }
 
-    pub(super) fn run_args(&self, args: &[&str]) -> String {
+    pub(crate) fn run_args(&self, args: &[&str]) -> String {
         output(&self.cmd(args)).unwrap_or_else(|error| {
             panic!(
                 "openssl {args:?}: {error}: {:?}",
@@ -43,19 +43,19 @@ impl Openssl {
         })
     }
 
-    pub(super) fn cmd(&self, args: &[&str]) -> Cmd {
+    pub(crate) fn cmd(&self, args: &[&str]) -> Cmd {
         Cmd::new("openssl")
             .args(args.to_vec())
             .cwd(self.dir.path())
             .env("PATH", "/usr/bin:/bin")
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.dir.path()
     }
 
     /// A new key, `NAME.key`; kinds as `genpkey` names them.
-    pub(super) fn key(&self, name: &str, kind: &str) {
+    pub(crate) fn key(&self, name: &str, kind: &str) {
         let words = match kind.strip_prefix("rsa") {
             Some(bits) => format!(
                 "genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:{bits} -out {name}.key"
@@ -69,15 +69,15 @@ impl Openssl {
 }
 
 /// An authority of two floors, made by openssl: `root`, `int`, and what they sign.
-pub(super) struct Pki {
-    pub(super) openssl: Openssl,
+pub(crate) struct Pki {
+    pub(crate) openssl: Openssl,
 }
 
 /// Extensions of a site's certificate.
-pub(super) const LEAF: &str = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n";
+pub(crate) const LEAF: &str = "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth\n";
 
 impl Pki {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let pki = Self {
             openssl: Openssl::new(),
         };
@@ -86,21 +86,21 @@ impl Pki {
         pki
     }
 
-    pub(super) fn root(&self, name: &str) {
+    pub(crate) fn root(&self, name: &str) {
         self.openssl.key(name, "P-256");
         self.openssl.run(&format!(
             "req -x509 -new -key {name}.key -subj /CN={name} -days 3650 -addext keyUsage=critical,keyCertSign -out {name}.pem"
         ));
     }
 
-    pub(super) fn intermediate(&self, name: &str, by: &str, kind: &str) {
+    pub(crate) fn intermediate(&self, name: &str, by: &str, kind: &str) {
         self.openssl.key(name, kind);
         let ca = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n";
         self.sign(name, name, by, ca, "-days 3650");
     }
 
     /// A certificate `NAME.pem` with that subject for the key `KEY.key`, whose name is the part of `name` before a dot.
-    pub(super) fn sign(
+    pub(crate) fn sign(
         &self,
         name: &str,
         subject: &str,
@@ -119,22 +119,22 @@ impl Pki {
     }
 
     /// A site's certificate by `int`, for these names.
-    pub(super) fn leaf(&self, name: &str, kind: &str, names: &[&str]) {
+    pub(crate) fn leaf(&self, name: &str, kind: &str, names: &[&str]) {
         self.openssl.key(name, kind);
         self.sign(name, "site", "int", &leaf_extensions(names), "-days 90");
     }
 
-    pub(super) fn pem(&self, name: &str) -> String {
+    pub(crate) fn pem(&self, name: &str) -> String {
         String::from_utf8(self.openssl.read(&format!("{name}.pem"))).unwrap()
     }
 
     /// Several, one after the other.
-    pub(super) fn bundle(&self, names: &[&str]) -> String {
+    pub(crate) fn bundle(&self, names: &[&str]) -> String {
         names.iter().map(|name| self.pem(name)).collect()
     }
 }
 
-pub(super) fn leaf_extensions(names: &[&str]) -> String {
+pub(crate) fn leaf_extensions(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("DNS:{name}")).collect();
     format!("{LEAF}subjectAltName={}\n", names.join(","))
 }

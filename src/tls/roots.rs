@@ -2,6 +2,7 @@
 //!
 //! takes: nothing, or a file's bytes · gives: trust anchors · touches: reads the system's store
 
+use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use super::certificate::Certificate;
@@ -42,6 +43,13 @@ impl Roots {
     /// For the search of a path.
     pub(super) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
+    }
+
+    /// For connections.
+    pub fn for_connections(&self) -> RootCertStore {
+        RootCertStore {
+            roots: self.anchors.clone(),
+        }
     }
 
     /// True if one of them is called like the certificate's issuer.

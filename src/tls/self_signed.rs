@@ -71,6 +71,7 @@ pub fn make_for(
         meta: Meta {
             stand_in: false,
             own_authority: false,
+            directory: None,
             names: names.to_vec(),
             not_after: not_after.as_secs(),
         },

@@ -30,6 +30,9 @@ pub struct Meta {
     /// It was checked against roots that were named, not against the system's.
     #[serde(default)]
     pub own_authority: bool,
+    /// The directory of the authority it was ordered from by ACME; none for one that came another way, which is not renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// The names it is for.
     pub names: Vec<Domain>,
     /// Until when it is valid, in seconds since 1970.
@@ -115,12 +118,12 @@ impl Store {
     }
 
     /// Where it lies.
-    pub(super) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Its folders are there.
-    pub(super) fn create(&self) -> Result<(), FsError> {
+    pub fn create(&self) -> Result<(), FsError> {
         for folder in [self.folder.clone(), self.versions()] {
             fs::create_folder_with_mode(&folder, FOLDER)?;
         }
@@ -295,6 +298,7 @@ mod tests {
             meta: Meta {
                 stand_in: false,
                 own_authority: false,
+                directory: None,
                 names: Vec::new(),
                 not_after: 0,
             },

@@ -169,7 +169,8 @@ pub fn read_response(source: &mut impl Read, limit: usize) -> io::Result<Respons
     Ok(response)
 }
 
-fn read_some(source: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
+/// Reads what there is; 0 at the end.
+pub(super) fn read_some(source: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let mut buffer = [0; 16 * 1024];
     loop {
         match source.read(&mut buffer) {
@@ -184,7 +185,7 @@ fn read_some(source: &mut impl Read, bytes: &mut Vec<u8>) -> io::Result<usize> {
 }
 
 /// The head and its length, or `None` while it is not whole.
-fn parse_head(bytes: &[u8]) -> io::Result<Option<(Response, usize)>> {
+pub(super) fn parse_head(bytes: &[u8]) -> io::Result<Option<(Response, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut parsed = httparse::Response::new(&mut headers);
     let length = match parsed.parse(bytes) {

@@ -16,6 +16,7 @@ pub mod sshd;
 pub mod supervisord;
 pub mod systemd;
 pub mod uwsgi;
+pub mod web;
 
 use std::path::PathBuf;
 

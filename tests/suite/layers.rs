@@ -22,14 +22,15 @@ const FLOORS: [&[&str]; 8] = [
         "provision",
     ],
     &["stage", "setup"],
-    &["report", "release", "supervisor", "template", "tls"],
+    &["report", "release", "supervisor", "template", "acme", "tls"],
     &["event", "config", "keys"],
     &["git", "tool"],
     &["base"],
 ];
 
 /// Imports within a floor, each with its reason.
-const NEIGHBOURS: [(&str, &str, &str); 10] = [
+const NEIGHBOURS: [(&str, &str, &str); 11] = [
+    ("acme", "tls", "it orders certificates for keys of tls"),
     (
         "cancel",
         "handover",

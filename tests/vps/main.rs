@@ -11,6 +11,7 @@
     reason = "tests look at the machine itself, and a failed unwrap is a failed test"
 )]
 
+mod acme;
 mod apps;
 mod attacks;
 mod cert;

@@ -31,9 +31,11 @@ fn installing_it_starts_and_enables_nothing() {
     assert_eq!(
         states,
         [
+            ["landfall-cert-renew.service", "static"],
             ["landfall-cert-status.service", "static"],
             ["landfall-redis@.service", "disabled"],
             ["landfall@.service", "disabled"],
+            ["landfall-cert-renew.timer", "disabled"],
             ["landfall-cert-status.timer", "disabled"],
         ]
     );

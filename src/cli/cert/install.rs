@@ -10,21 +10,20 @@ use serde::Serialize;
 
 use super::fetched;
 use super::place::{self, Place};
+use super::serve::{self, Fresh};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::{Host, rfc3339};
 use crate::base::terminal;
 use crate::cli::{Ended, Globals, output};
-use crate::site::certificate;
 use crate::tls::certificate::Certificate;
 use crate::tls::chain::Chain;
 use crate::tls::fetch::Reach;
 use crate::tls::finding::{Code, Remark};
 use crate::tls::health::Life;
 use crate::tls::intake::{self, Taken};
-use crate::tls::pending::stamp;
 use crate::tls::roots::Roots;
-use crate::tls::store::{Known, Meta, Pair};
+use crate::tls::store::Known;
 use crate::tls::verify::{self, Demand};
 
 #[derive(Debug, clap::Args)]
@@ -129,31 +128,17 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         }
         side_by_side(host, old.first(), leaf);
     }
-    let version = place.store.free_version(&format!(
-        "{}-{}",
-        stamp(host.now_unix()),
-        leaf.fingerprint()[..8].to_lowercase()
-    ));
-    let pair = Pair {
-        certificate: chain.pem(),
-        key: known.key.pem().clone(),
-        meta: Meta {
-            stand_in: false,
-            own_authority: args.roots.is_some(),
-            names: place.domains.clone(),
-            not_after: u64::try_from(leaf.not_after).unwrap_or_default(),
-        },
+    let before = serve::in_force(&place)?;
+    let fresh = Fresh {
+        chain: &chain,
+        key: known.key.pem(),
+        own_authority: args.roots.is_some(),
+        directory: None,
     };
-    certificate::install(
-        &place.server,
-        &place.app,
-        &pair,
-        &leaf.der,
-        &version,
-        args.dry_run,
-    )?;
+    let version = serve::serve(host, &place, &fresh, args.dry_run)?;
     if !args.dry_run {
         forget(&place, &known)?;
+        serve::say_renewals_end(&place, before.as_ref());
     }
     report(host, globals, args, &place, leaf, &version, &remarks);
     Ok(())
@@ -240,7 +225,7 @@ fn older(old: Option<&Certificate>, new: &Certificate) -> Option<Remark> {
 }
 
 /// Old and new in two columns.
-fn side_by_side(host: &Host, old: Option<&Certificate>, new: &Certificate) {
+pub(super) fn side_by_side(host: &Host, old: Option<&Certificate>, new: &Certificate) {
     let now = host.now_unix();
     let cells = |certificate: &Certificate| {
         let life = Life::of(certificate, now);
@@ -272,7 +257,7 @@ fn side_by_side(host: &Host, old: Option<&Certificate>, new: &Certificate) {
     output::table(&["", "served now", "new"], &rows);
 }
 
-fn date(unix: i64) -> String {
+pub(super) fn date(unix: i64) -> String {
     rfc3339(u64::try_from(unix).unwrap_or_default())
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::place::Place;
+use super::serve;
+use crate::acme::renewal::{Due, Memory};
 use crate::base::fs;
 use crate::base::host::rfc3339;
 use crate::base::names::Domain;
@@ -22,6 +24,8 @@ use crate::tls::verify::{self, Demand};
 use crate::tool::https;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a renewal that is due may take: the timer comes by twice a day.
+const GRACE: u64 = 24 * 60 * 60;
 
 /// One app or address.
 #[derive(Debug, Serialize)]
@@ -50,6 +54,23 @@ pub(super) struct Look {
     pub(super) sha256: Option<String>,
     /// Requests that wait; none where they cannot be seen.
     pub(super) pending: Option<Vec<Waiting>>,
+    /// How it renews itself; none for one that does not.
+    pub(super) renewal: Option<Renewal>,
+}
+
+/// What `landfall cert renew` will do.
+#[derive(Debug, Serialize)]
+pub(super) struct Renewal {
+    /// Whom it asks.
+    pub(super) directory: String,
+    /// From when on, in RFC 3339.
+    pub(super) next: String,
+    /// How many attempts failed in a row.
+    pub(super) failures: u32,
+    /// What came of the last attempt, if it failed.
+    pub(super) last_failure: Option<String>,
+    #[serde(skip)]
+    due: u64,
 }
 
 /// Something to do.
@@ -89,6 +110,7 @@ impl Look {
             intermediates: 0,
             sha256: None,
             pending: None,
+            renewal: None,
         }
     }
 
@@ -107,6 +129,7 @@ impl Look {
         match place.store.chain() {
             Ok(Some(chain)) => {
                 let meta = place.store.current().ok().flatten();
+                look.renewal = renewal(place, &chain, asked.now);
                 look.certificate(&chain, &place.domains, meta.as_ref(), asked);
                 look.key_file(place);
                 look.served(place, &chain);
@@ -192,18 +215,23 @@ impl Look {
 
     fn life_left(&mut self, leaf: &Certificate, life: Life, asked: &Asked<'_>) {
         let grade = life.grade(leaf.not_before, leaf.not_after, asked.now, asked.limits);
-        if grade == Grade::Ok {
+        // At the same share of its life it is renewed: that takes its time, and is no trouble yet.
+        let is_renewing = self.renewal.as_ref().is_some_and(|renewal| {
+            renewal.last_failure.is_none() && asked.now < renewal.due.saturating_add(GRACE)
+        });
+        if grade == Grade::Ok || (grade == Grade::Warning && is_renewing) {
             return;
         }
+        let next = match &self.renewal {
+            Some(_) => "landfall cert renew",
+            None => "landfall csr",
+        };
         let message = if life.days_left < 0 {
             format!("it expired at {}", date(leaf.not_after))
         } else if i64::try_from(asked.now).is_ok_and(|now| now < leaf.not_before) {
             format!("it is not valid before {}", date(leaf.not_before))
         } else {
-            format!(
-                "{} of {} days are left: landfall csr",
-                life.days_left, life.days
-            )
+            format!("{} of {} days are left: {next}", life.days_left, life.days)
         };
         self.found(grade, message);
     }
@@ -278,6 +306,29 @@ impl Look {
             }
         }
     }
+}
+
+/// From files that the app's own user may read, too.
+fn renewal(place: &Place, chain: &[Certificate], now: u64) -> Option<Renewal> {
+    let standing = serve::in_force(place).ok().flatten()?;
+    let leaf = chain.first()?;
+    let memory = Memory::of(&place.store).ok()?;
+    let is_missing = !leaf.missing(&place.domains).is_empty();
+    let next = match memory.due(leaf, is_missing, now) {
+        Due::At(next) | Due::Paused(_, next) => next,
+        Due::Now(_) => now,
+    };
+    let due = memory.moment(leaf);
+    let last_failure = memory
+        .failed
+        .map(|failed| format!("{}: {}", rfc3339(failed.at), failed.message));
+    Some(Renewal {
+        directory: standing.directory.to_string(),
+        next: rfc3339(next),
+        failures: memory.failures,
+        last_failure,
+        due,
+    })
 }
 
 fn waiting(place: &Place, now: u64) -> Option<Vec<Waiting>> {

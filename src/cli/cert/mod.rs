@@ -2,10 +2,14 @@
 
 mod fetched;
 mod install;
+mod issue;
 mod look;
 mod notify;
+mod order;
 pub(in crate::cli) mod place;
+mod renew;
 mod self_signed;
+mod serve;
 mod status;
 
 use super::{Ended, Globals};
@@ -15,6 +19,10 @@ use crate::base::host::Host;
 pub(super) enum Command {
     /// Check what the authority sent, and serve it.
     Install(install::Args),
+    /// Order a certificate by ACME, from Let's Encrypt or another authority, that renews itself.
+    Issue(issue::Args),
+    /// Renew what was ordered so, where it is time.
+    Renew(renew::Args),
     /// Show how long certificates last and whether they work; for monitoring too.
     Status(status::Args),
     /// Serve a certificate that is made here and that browsers do not trust.
@@ -26,7 +34,7 @@ impl Command {
     pub(super) fn only_shows(&self) -> bool {
         match self {
             Self::Status(args) => args.is_of_one_app(),
-            Self::Install(_) | Self::SelfSigned(_) => false,
+            Self::Install(_) | Self::Issue(_) | Self::Renew(_) | Self::SelfSigned(_) => false,
         }
     }
 }
@@ -34,6 +42,8 @@ impl Command {
 pub(super) fn run(host: &Host, globals: &Globals, command: &Command) -> Result<(), Ended> {
     match command {
         Command::Install(args) => install::run(host, globals, args),
+        Command::Issue(args) => issue::run(host, globals, args),
+        Command::Renew(args) => renew::run(host, globals, args),
         Command::Status(args) => status::run(host, globals, args),
         Command::SelfSigned(args) => self_signed::run(host, globals, args),
     }

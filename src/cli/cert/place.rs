@@ -66,16 +66,20 @@ pub(in crate::cli) fn of_root(
     if !user::is_root() {
         return Err(PlaceError::NotRoot(command).into());
     }
+    of_roots_file(&session::find(host, globals)?)
+}
+
+/// The app of a settings file, to be changed by root.
+pub(in crate::cli) fn of_roots_file(file: &Path) -> Result<Place, Ended> {
     // A crash writes no core, which would have keys in it. Where the kernel refuses, a core is root's alone all the same.
     let _ = nix::sys::prctl::set_dumpable(false);
-    let file = session::find(host, globals)?;
-    let place = of_file(&file)?;
+    let place = of_file(file)?;
     // Settings that others write would tell root where to work.
     let is_roots = file
         .symlink_metadata()
         .is_ok_and(|metadata| fs::is_roots_alone(&metadata));
     if !is_roots {
-        return Err(PlaceError::NotRoots(file).into());
+        return Err(PlaceError::NotRoots(file.to_owned()).into());
     }
     Ok(place)
 }

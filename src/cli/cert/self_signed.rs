@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::place;
+use super::{place, serve};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::{AppName, Domain};
@@ -85,10 +85,12 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         .unwrap_or_default();
     let stem = format!("{}-self-signed", stamp(host.now_unix()));
     let version = place.store.free_version(&stem);
+    let before = serve::in_force(&place)?;
     certificate::install(&place.server, &place.app, &pair, &leaf, &version, false)?;
     output::say(format!(
         "{} serves a certificate made here, for {} days; browsers do not trust it",
         place.app.name, args.days
     ));
+    serve::say_renewals_end(&place, before.as_ref());
     Ok(())
 }

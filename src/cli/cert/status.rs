@@ -215,6 +215,15 @@ fn lines(look: &Look) -> Vec<String> {
         );
         row("key", key.clone());
     }
+    if let Some(renewal) = &look.renewal {
+        row(
+            "renewal",
+            format!("from {} on, by {}", renewal.next, renewal.directory),
+        );
+        if let Some(failure) = &renewal.last_failure {
+            row("failed", failure.clone());
+        }
+    }
     for waiting in look.pending.iter().flatten() {
         row(
             "waiting",
