@@ -17,7 +17,7 @@ demo: tools
 	target/release/landfall demo
 
 test: tools servers
-	cargo test --lib --tests
+	cargo test --lib --tests --no-fail-fast
 
 soak: tools servers
 	LANDFALL_SOAK=1 cargo test --test killed -- --nocapture --test-threads 1
