@@ -6,6 +6,7 @@
 use std::time::SystemTime;
 
 use crate::base::disk::Room;
+use crate::base::fs;
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
 use crate::base::server_paths::ServerPaths;
@@ -115,7 +116,7 @@ fn make(
     cache::set_generation(ctx.home, plan.generation).at(Stage::Health)?;
     // What is prepared outlasts a power cut, also one right after the switch: the release, its cache entries, and the commit's
     // objects, which git itself would leave to the kernel when it moves the ref.
-    crate::base::fs::sync_all(ctx.home.root()).at(Stage::Health)?;
+    fs::sync_all(ctx.home.root()).at(Stage::Health)?;
     store::update(release, |record| {
         record.checked_out = checked_out;
         record.state = State::Prepared;
@@ -359,7 +360,7 @@ fn begin_record(
     plan: &Plan,
     release: &ReleaseDir,
 ) -> Result<(), store::StoreError> {
-    crate::base::fs::create_folder(release.root())?;
+    fs::create_folder(release.root())?;
     let record = Record {
         format: FORMAT,
         release: release.id(),
