@@ -4,7 +4,7 @@
 # make soak    killed at every instant there is, at 300 random times, and without power at every change of the disk: the better
 #              part of an hour; LANDFALL_SEED=N repeats the random times
 # make bench   Landfall beside a hand-written hook, in the same run; requests for certificates beside openssl's
-# make fuzz    make fuzz TARGET=certificate SECONDS=300: what people paste for a certificate or a key, mangled (tests/fuzz)
+# make fuzz    make fuzz TARGET=push SECONDS=300: what comes from outside, mangled (tests/fuzz: certificate, key, push, server)
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
 # make lint    formatting, clippy, words that must not stay

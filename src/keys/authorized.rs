@@ -149,13 +149,15 @@ pub struct KeysFile {
 impl KeysFile {
     /// Reads it. Every text is one: what is not ours is somebody else's.
     pub fn parse(text: &str) -> Self {
-        let lines =
-            text.lines()
-                .filter(|line| *line != HEAD)
-                .map(|line| match Entry::parse(line) {
-                    Some(entry) => Line::Ours(Box::new(entry)),
-                    None => Line::Other(line.to_owned()),
-                });
+        // Not `lines`, which would take the line ends of somebody else's lines away.
+        let lines = text
+            .split_terminator('\n')
+            .map(|line| (line, line.trim_end_matches('\r')))
+            .filter(|(_, bare)| *bare != HEAD)
+            .map(|(line, bare)| match Entry::parse(bare) {
+                Some(entry) => Line::Ours(Box::new(entry)),
+                None => Line::Other(line.to_owned()),
+            });
         Self {
             lines: lines.collect(),
         }
@@ -343,6 +345,7 @@ mod tests {
             ("# comment", false),
             ("", false),
             (ANA, true),
+            (&*format!("{ANA}\r"), true),
             (&*format!("command=\"sh\" {BEN}"), true),
             // Ours, but for something that was changed by hand.
             (&*ours.replace("restrict,", ""), true),
