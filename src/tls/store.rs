@@ -213,7 +213,9 @@ impl Store {
             }
         }
         self.clear_unfinished()?;
-        self.clear_answered()
+        self.clear_answered()?;
+        // One that was killed between its switch and its pruning left one too many.
+        self.prune()
     }
 
     /// Takes old versions away: what is served and the last ones stay.
