@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::failure::Failure;
 use crate::base::command::{Cmd, output};
+use crate::base::fs;
 use crate::base::host::SYSTEM_PATH;
 use crate::base::words::shown;
 use crate::tls::finding::Code;
@@ -48,7 +49,7 @@ impl Hook {
         for part in real.ancestors() {
             let is_roots = part
                 .metadata()
-                .is_ok_and(|metadata| metadata.uid() == 0 && metadata.mode() & 0o022 == 0);
+                .is_ok_and(|metadata| fs::is_roots_alone(&metadata));
             if !is_roots {
                 let part = part.display();
                 return refuse(
@@ -108,7 +109,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::base::fs;
     use crate::base::hint::Hint as _;
 
     /// Root's folders only: temporary folders lie in one that everybody may write.

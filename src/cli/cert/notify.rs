@@ -137,7 +137,7 @@ pub(super) fn tell(host: &Host, looks: &[Look]) -> Result<(), NotifyError> {
 fn check(program: &Path) -> Result<(), NotifyError> {
     let is_roots = |path: &Path| {
         path.symlink_metadata()
-            .is_ok_and(|found| !found.is_symlink() && found.uid() == 0 && found.mode() & 0o022 == 0)
+            .is_ok_and(|found| !found.is_symlink() && fs::is_roots_alone(&found))
     };
     if !is_roots(program) || !program.parent().is_some_and(is_roots) {
         return Err(NotifyError::NotRoots(program.to_owned()));
