@@ -218,11 +218,11 @@ fn invalid(problem: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// Gives one byte per read, as slow networks do.
-    struct Drip<'a>(&'a [u8]);
+    pub(in crate::tool) struct Drip<'a>(pub(in crate::tool) &'a [u8]);
 
     impl Read for Drip<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -244,20 +244,7 @@ fn too_long() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Gives one byte per read, as slow networks do.
-    struct Drip<'a>(&'a [u8]);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let Some((first, rest)) = self.0.split_first() else {
-                return Ok(0);
-            };
-            buffer[0] = *first;
-            self.0 = rest;
-            Ok(1)
-        }
-    }
+    use crate::tool::http::tests::Drip;
 
     fn read(text: &str, has_body: bool) -> io::Result<Response> {
         let slow = read_answer(&mut Drip(text.as_bytes()), has_body);
