@@ -181,7 +181,7 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
     assert!(tables.contains("django_migrations"), "{tables}");
     everything_else_is_refused(&laptop);
     the_last_line_says_how_long_the_certificate_lasts(&vps, &laptop);
-    a_push_that_fails_leaves_everything(&vps, &laptop);
+    a_push_that_fails_leaves_everything(&laptop);
 }
 
 /// As long as a certificate stands in, it says so; with one that was issued, the days.
@@ -258,7 +258,7 @@ fn everything_else_is_refused(laptop: &Laptop) {
     }
 }
 
-fn a_push_that_fails_leaves_everything(vps: &Vps, laptop: &Laptop) {
+fn a_push_that_fails_leaves_everything(laptop: &Laptop) {
     let before = laptop.ok("ssh notes@notes.example.org releases --json");
     let page = laptop.ok("curl https://notes.example.org/");
     assert!(page.contains("<title>Better notes</title>"), "{page}");
