@@ -10,6 +10,7 @@ use crate::base::fs;
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
 use crate::base::server_paths::ServerPaths;
+use crate::base::stretch;
 use crate::base::user::Caller;
 use crate::base::words::count;
 use crate::config::server::Mode;
@@ -116,7 +117,9 @@ fn make(
     cache::set_generation(ctx.home, plan.generation).at(Stage::Health)?;
     // What is prepared outlasts a power cut, also one right after the switch: the release, its cache entries, and the commit's
     // objects, which git itself would leave to the kernel when it moves the ref.
+    let syncing = stretch::of_us("sync the disk");
     fs::sync_all(ctx.home.root()).at(Stage::Health)?;
+    drop(syncing);
     store::update(release, |record| {
         record.checked_out = checked_out;
         record.state = State::Prepared;
@@ -327,8 +330,8 @@ fn check_out(
     release: &ReleaseDir,
 ) -> Result<Room, Failure> {
     let running = ctx.events.start(Stage::Checkout);
-    let written = checkout::run(ctx, repo, &plan.tree, &release.src(), &plan.settings.shared)
-        .at(Stage::Checkout)?;
+    let written =
+        checkout::run(ctx, repo, &plan.tree, release, &plan.settings.shared).at(Stage::Checkout)?;
     let changed = plan
         .changed_files
         .map(|changed| format!(", {changed} changed"))

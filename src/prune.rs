@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 
 use crate::base::fs::{self, FsError};
 use crate::base::names::ReleaseId;
+use crate::base::stretch;
 use crate::config::server::Mode;
 use crate::release::assets;
 use crate::release::cache::{self, Shelf};
 use crate::release::process::parse_program;
 use crate::release::record::Record;
 use crate::release::store;
+use crate::report::log::TRACE;
 use crate::stage::commit::NGINX;
 use crate::stage::discard::{self, Served};
 use crate::stage::{Context, commit};
@@ -27,6 +29,7 @@ const LOGS: usize = 200;
 
 /// Prunes everything.
 pub fn run(ctx: &Context<'_>) {
+    let _time = stretch::of_us("prune");
     let kept = match releases(ctx) {
         Ok(kept) => kept,
         Err(message) => {
@@ -106,6 +109,7 @@ fn logs(ctx: &Context<'_>) -> Result<(), FsError> {
     logs.sort();
     let surplus = logs.len().saturating_sub(LOGS);
     for (_, path) in logs.into_iter().take(surplus) {
+        fs::remove_file(&path.with_extension(TRACE))?;
         fs::remove_file(&path)?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
 use crate::base::occupants;
+use crate::base::stretch;
 use crate::release::cache::{self, Shelf};
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
@@ -59,6 +60,7 @@ impl Hint for RecoverError {
 
 /// Puts the home in order.
 pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
+    let _time = stretch::of_us("put in order");
     // Nobody builds while we hold the lock; what does is of a run that was killed.
     occupants::end_runs(ctx.home.root());
     tidy_files(ctx);

@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use super::checkpoint;
 use super::hint::Hint;
 use super::occupants;
+use super::stretch;
 use super::words::span;
 
 /// How many of the last lines a failed program's error carries.
@@ -153,6 +154,17 @@ impl Cmd {
     /// The command line as it could be typed.
     pub fn display(&self) -> String {
         shell_words::join(self.argv())
+    }
+
+    /// Program and subcommand, without what else it is told: `npm ci`.
+    fn short_name(&self) -> String {
+        let program = self.program.file_name().unwrap_or_default();
+        let program = program.to_string_lossy().into_owned();
+        let is_word = |word: &&String| word.bytes().all(|byte| byte.is_ascii_lowercase());
+        match self.args.first().filter(is_word) {
+            Some(word) => format!("{program} {word}"),
+            None => program,
+        }
     }
 
     /// The whole environment the program gets.
@@ -315,6 +327,7 @@ pub fn output(cmd: &Cmd) -> Result<String, CommandError> {
 
 fn collect(cmd: &Cmd, sink: &dyn LineSink, keep: usize) -> Result<Vec<String>, CommandError> {
     tracing::debug!(command = %cmd.display(), cwd = ?cmd.cwd, "run");
+    let _waiting = stretch::of_app(&cmd.short_name());
     let (child, lines) = spawn(cmd).map_err(|problem| cmd.error(problem, VecDeque::new()))?;
     let group = Pid::from_raw(child.id().cast_signed());
     let (sender, messages) = mpsc::sync_channel(LINES_WAITING);

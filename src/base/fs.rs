@@ -260,6 +260,20 @@ pub fn link_target(link: &Path) -> Result<Option<PathBuf>, FsError> {
     }
 }
 
+/// What the file system says of `path` itself (lstat(2)).
+pub fn metadata(path: &Path) -> Result<fs::Metadata, FsError> {
+    fs::symlink_metadata(path).on("look at", path)
+}
+
+/// [`metadata`], or `None` where there is nothing.
+pub fn metadata_if_exists(path: &Path) -> Result<Option<fs::Metadata>, FsError> {
+    match metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if error.io_kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// The size of a file in words: `3.2 MB`.
 pub fn size(path: &Path) -> Result<String, FsError> {
     let bytes = fs::symlink_metadata(path).on("look at", path)?.len();
@@ -292,6 +306,11 @@ pub fn create_folder(path: &Path) -> Result<(), FsError> {
 /// The folder with exactly this mode; its parents as the umask has them.
 pub fn create_folder_with_mode(path: &Path, mode: u32) -> Result<(), FsError> {
     create_folder(path)?;
+    set_mode(path, mode)
+}
+
+/// Sets the mode of a file or folder; links are followed.
+pub fn set_mode(path: &Path, mode: u32) -> Result<(), FsError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).on("set the mode of", path)
 }
 
@@ -364,6 +383,7 @@ pub fn links_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     of_kind_below(folder, fs::FileType::is_symlink)
 }
 
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
 fn of_kind_below(
     folder: &Path,
     is_wanted: impl Fn(&fs::FileType) -> bool,
@@ -371,10 +391,14 @@ fn of_kind_below(
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        for path in list(&next)? {
-            let kind = fs::symlink_metadata(&path)
-                .on("look at", &path)?
-                .file_type();
+        let entries = match fs::read_dir(&next) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.on("list", &next)?,
+        };
+        for entry in entries {
+            let entry = entry.on("list", &next)?;
+            let kind = entry.file_type().on("look at", &entry.path())?;
+            let path = entry.path();
             if kind.is_dir() {
                 folders.push(path);
             } else if is_wanted(&kind) {

@@ -14,6 +14,7 @@ pub mod proc;
 pub mod secret;
 pub mod server_paths;
 pub mod socket;
+pub mod stretch;
 pub mod tail;
 pub mod terminal;
 pub mod untrusted;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::host::Host;
+use crate::base::stretch;
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
 use crate::git::{Commit, Repo};
@@ -61,6 +62,7 @@ impl Args {
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+    let _process = stretch::begin(stretch::PROCESS, "deploy");
     let session = Session::open(host, globals)?;
     show_progress(&session, globals);
     let repo = Repo::open(&session.home.repository())?;

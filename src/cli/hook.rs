@@ -13,6 +13,7 @@ use crate::base::command::Cmd;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::names::{ObjectId, ReleaseId};
+use crate::base::stretch;
 use crate::base::user;
 use crate::deploy::{self, Goer, Request};
 use crate::git::{GitError, RefChange, Repo};
@@ -49,6 +50,17 @@ enum Hook {
     Finish,
 }
 
+impl Hook {
+    /// As a trace shows it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::PreReceive => "pre-receive",
+            Self::PostReceive => "post-receive",
+            Self::Finish => "finish",
+        }
+    }
+}
+
 /// The push came too late.
 #[derive(Debug, thiserror::Error)]
 enum HookError {
@@ -81,6 +93,7 @@ pub(super) fn run(host: &Host, args: &Args) -> Result<(), Ended> {
     // A Ctrl-C in the pusher's terminal is for git, not for a deploy half-way; a local push would share it with us. Only a
     // group's leader cannot leave its session, and a hook is none.
     let _ = nix::unistd::setsid();
+    let _process = stretch::begin(stretch::PROCESS, args.hook.name());
     let session = Session::open_file(&args.settings)?;
     session
         .events

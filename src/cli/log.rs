@@ -15,6 +15,9 @@ use crate::base::terminal;
 use crate::handover;
 use crate::release::layout::Home;
 use crate::release::lock;
+use crate::report::log::TRACE;
+use crate::report::timing::Timing;
+use crate::report::trace;
 
 use super::session::Session;
 use super::{Ended, Globals, output};
@@ -30,7 +33,9 @@ those that failed. With --json, each line is an object with `time` and `text`.
 Examples:
   landfall log          the newest, whatever came of it
   landfall log 41       that of release 41
-  landfall log -f       the running deploy, until it ends")]
+  landfall log -f       the running deploy, until it ends
+  landfall log --timing      where its time went: stages, the app's own programs, Landfall's own share
+  landfall log 41 --trace    the same for Perfetto (ui.perfetto.dev) or chrome://tracing, as JSON")]
 pub(super) struct Args {
     /// The number of the deploy [default: the one that was written last].
     #[arg(value_name = "N")]
@@ -38,6 +43,12 @@ pub(super) struct Args {
     /// Go on until the deploy has ended.
     #[arg(long, short)]
     follow: bool,
+    /// Where the time of its last run went.
+    #[arg(long, conflicts_with = "follow")]
+    timing: bool,
+    /// Its trace, in the format that Perfetto and Chrome's trace view open.
+    #[arg(long, conflicts_with_all = ["follow", "timing"])]
+    trace: bool,
 }
 
 /// There is no such log.
@@ -47,12 +58,19 @@ enum LogError {
     None,
     #[error("there is no log of a deploy {0}")]
     NoSuchLog(ReleaseId, ReleaseId, ReleaseId),
+    #[error("deploy {0} has no trace")]
+    NoTrace(ReleaseId),
+    #[error("no run of deploy {0} has ended yet")]
+    NotEnded(ReleaseId),
 }
 
 impl Hint for LogError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::None => Vec::new(),
+            Self::NoTrace(number) | Self::NotEnded(number) => {
+                vec![format!("its log: landfall log {number}")]
+            }
             Self::NoSuchLog(_, first, last) if first == last => {
                 vec![format!("there is one: landfall log {last}")]
             }
@@ -75,6 +93,9 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         Some(number) => number,
         None => newest(&session.home)?.ok_or(LogError::None)?,
     };
+    if args.timing || args.trace {
+        return show_times(&session.home, number, args.trace, globals.json);
+    }
     loop {
         let mut tail = open(&session.home, number, globals.json)?;
         if !args.follow {
@@ -85,6 +106,51 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
             _ => return Ok(()),
         }
     }
+}
+
+fn show_times(home: &Home, number: ReleaseId, raw: bool, json: bool) -> Result<(), Ended> {
+    let path = home.deploy_log(number).with_extension(TRACE);
+    let text = fs::read_if_exists(&path)?.ok_or(LogError::NoTrace(number))?;
+    if raw {
+        output::line(trace::closed(&text));
+        return Ok(());
+    }
+    let timing = Timing::read(&text).ok_or(LogError::NotEnded(number))?;
+    if json {
+        output::json(&timing);
+        return Ok(());
+    }
+    print_timing(&timing);
+    Ok(())
+}
+
+/// A table of stages, the app's programs, and the sum.
+fn print_timing(timing: &Timing) {
+    let rows: Vec<Vec<String>> = timing
+        .stages
+        .iter()
+        .map(|stage| {
+            let own = stage.ms - stage.app_ms;
+            let times = [stage.ms, stage.app_ms, own].map(|ms| format!("{ms:.1}"));
+            std::iter::once(stage.stage.clone()).chain(times).collect()
+        })
+        .collect();
+    output::table(&["STAGE", "MS", "THE APP'S", "LANDFALL'S"], &rows);
+    for (head, named) in [
+        ("THE APP'S PROGRAMS", &timing.programs),
+        ("LANDFALL BESIDES", &timing.own),
+    ] {
+        let rows: Vec<Vec<String>> = named
+            .iter()
+            .map(|named| vec![named.what.clone(), format!("{:.1}", named.ms)])
+            .collect();
+        output::line("");
+        output::table(&[head, "MS"], &rows);
+    }
+    output::line(format!(
+        "\n{:.1} ms: {:.1} the app's programs, {:.1} Landfall, {:.1} git between its hooks",
+        timing.total_ms, timing.app_ms, timing.own_ms, timing.git_ms
+    ));
 }
 
 /// Prints what is there.

@@ -38,10 +38,16 @@ mod working;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::base::hint::{Hint, Report, chain};
 use crate::base::host::Host;
 use crate::base::names::AppName;
+use crate::base::stretch;
+use crate::report::trace::Recorder;
 
 /// Deploys a Django and Vue app to your own server by `git push`: whole, or not at all.
 #[derive(Debug, Parser)]
@@ -227,15 +233,19 @@ impl<E: Hint> From<E> for Ended {
     }
 }
 
-/// `LANDFALL_LOG=debug` shows on stderr what is run and how long it takes.
+/// `LANDFALL_LOG=debug` shows on stderr what is run and how long it takes; what a deploy's trace shows is recorded always.
 fn start_tracing(host: &Host) {
-    if let Some(filter) = host.var("LANDFALL_LOG") {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+    let shown = host.var("LANDFALL_LOG").map(|filter| {
+        tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_target(false)
-            .try_init();
-    }
+            .with_filter(EnvFilter::new(filter))
+    });
+    let recorded = Recorder.with_filter(filter_fn(|data| data.target() == stretch::TARGET));
+    let _ = tracing_subscriber::registry()
+        .with(shown)
+        .with(recorded)
+        .try_init();
 }
 
 /// The messages of an error below its own, outermost first.

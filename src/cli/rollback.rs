@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::host::Host;
 use crate::base::names::ReleaseId;
+use crate::base::stretch;
 use crate::base::user;
 use crate::handover;
 use crate::release::lock::Holder;
@@ -32,6 +33,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), Ended> {
+    let _process = stretch::begin(stretch::PROCESS, "rollback");
     let session = Session::open(host, globals)?;
     deploy::show_progress(&session, globals);
     let holder = Holder::new(host, Holder::ROLLBACK, user::caller(host).who);

@@ -93,6 +93,15 @@ impl Repo {
         Ok(Self::of(inner))
     }
 
+    /// The same repository, opened again: for another thread.
+    pub fn again(&self) -> Result<Self, GitError> {
+        let mut repo = Self::open(self.path())?;
+        if let Some(quarantine) = &self.quarantine {
+            repo.add_quarantine(&quarantine.clone())?;
+        }
+        Ok(repo)
+    }
+
     fn of(inner: git2::Repository) -> Self {
         Self {
             inner,

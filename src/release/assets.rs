@@ -170,7 +170,7 @@ mod tests {
             ]
         );
         let later =
-            fs::modified_unix(&home.assets().join(&kept()[0])).unwrap() + KEEP.as_secs() + 1;
+            fs::modified_unix(&home.assets().join(&kept()[0])).unwrap() + KEEP.as_secs() + 5;
         assert_eq!(
             prune(&home, &[served], later).unwrap(),
             0,

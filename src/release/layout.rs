@@ -159,6 +159,14 @@ pub struct ReleaseDir {
 }
 
 impl ReleaseDir {
+    /// A folder that is laid out as a release, and is none.
+    pub(super) fn at(root: PathBuf) -> Self {
+        Self {
+            root,
+            id: ReleaseId(0),
+        }
+    }
+
     /// Its number.
     pub fn id(&self) -> ReleaseId {
         self.id
@@ -172,6 +180,11 @@ impl ReleaseDir {
     /// The commit's files.
     pub fn src(&self) -> PathBuf {
         self.root.join("src")
+    }
+
+    /// What `src` looked like when it was checked out.
+    pub fn stamps(&self) -> PathBuf {
+        self.root.join("stamps")
     }
 
     /// The built frontend, a link into the cache or into `src`.

@@ -9,6 +9,7 @@ use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::FsError;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
+use crate::base::stretch;
 use crate::base::words::span;
 
 /// Who holds the lock.
@@ -105,6 +106,7 @@ pub fn acquire(
 ) -> Result<FileLock, LockError> {
     let file = home.lock();
     let mut waiting = |text: &str| waiting(&describe(text, host.now_unix()));
+    let _waiting = stretch::begin(stretch::WAITING, "the lock");
     match flock::lock(&file, patience, &mut waiting)? {
         Attempt::Taken(mut lock) => {
             let text = serde_json::to_string(holder).unwrap_or_default();

@@ -6,4 +6,6 @@ pub mod layout;
 pub mod lock;
 pub mod process;
 pub mod record;
+pub mod spare;
+pub mod stamps;
 pub mod store;

@@ -7,6 +7,7 @@ use crate::base::checkpoint;
 use crate::base::command::LineSink;
 use crate::base::hint::{Hint, chain};
 use crate::base::secret::Redactor;
+use crate::base::stretch;
 use crate::base::words::without_escapes;
 use crate::event::{Event, Outcome, Stage};
 
@@ -79,6 +80,7 @@ impl Events {
             events: self,
             stage,
             since: Instant::now(),
+            _stretch: stretch::begin(stretch::STAGE, stage.name()),
         }
     }
 
@@ -147,6 +149,7 @@ pub struct Running<'a> {
     events: &'a Events,
     stage: Stage,
     since: Instant,
+    _stretch: stretch::Stretch,
 }
 
 impl Running<'_> {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::events::Sink;
 use super::pusher::{failure_lines, stage_line};
+use super::trace;
 use crate::base::fs::FsError;
 use crate::base::host::{Host, rfc3339};
 use crate::base::words::{bytes, printable, seconds};
@@ -14,6 +15,9 @@ use crate::event::Event;
 
 /// So much of what tools print goes into one log, in bytes: a build that prints all day must not fill the disk.
 const TOOLS_MOST: usize = 16 * 1024 * 1024;
+
+/// A log's trace lies beside it, with this ending.
+pub const TRACE: &str = "trace.json";
 
 /// About what is put before each line.
 const PREFIX: usize = 40;
@@ -27,7 +31,7 @@ pub struct DeployLog {
 }
 
 impl DeployLog {
-    /// Opens the log, mode 0600 (tools print what they like).
+    /// Opens the log, mode 0600 (tools print what they like), and its trace.
     pub fn open(path: &Path, host: &Host) -> Result<Self, FsError> {
         let file = OpenOptions::new()
             .create(true)
@@ -35,6 +39,7 @@ impl DeployLog {
             .mode(0o600)
             .open(path)
             .map_err(|source| FsError::new("open", path, source))?;
+        trace::write_to(path.with_extension(TRACE));
         Ok(Self {
             file,
             host: host.clone(),
@@ -73,6 +78,7 @@ impl Sink for DeployLog {
                 commit,
                 subject,
             } => {
+                trace::begin_run();
                 self.write(&format!(
                     "landfall {} · {app} · {source} {commit} {subject:?}",
                     env!("CARGO_PKG_VERSION")

@@ -4,3 +4,5 @@ pub mod events;
 pub mod json;
 pub mod log;
 pub mod pusher;
+pub mod timing;
+pub mod trace;

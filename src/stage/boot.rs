@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Context, LogTail};
 use crate::base::hint::Hint;
+use crate::base::stretch;
 use crate::base::words::span;
 use crate::config::defaults::START_TIMEOUT;
 use crate::release::layout::ReleaseDir;
@@ -90,6 +91,7 @@ pub fn wait(
         seconds => Duration::from_secs(seconds),
     };
     let socket = release.web_socket();
+    let _waiting = stretch::of_app("uWSGI loads the application");
     let begun = Instant::now();
     let mut asked = begun;
     loop {
@@ -124,5 +126,6 @@ pub fn end(
     supervisor.stop(&program)?;
     // It may have ended by now, which is as good.
     let _ = supervisor.signal(&program, "INT");
+    let _waiting = stretch::of_app("uWSGI ends");
     Ok(supervisor.stop_and_wait(&program, START_TIMEOUT)?)
 }

@@ -4,42 +4,39 @@
 //! `shared/` where a folder that is shared from now on is in git (its content is taken over once) · undone by: removing
 //! the release's folder
 
-use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+mod tree;
+mod writers;
+
 use std::path::{Path, PathBuf};
 
+use self::tree::LONGEST;
 use super::Context;
 use crate::base::disk::Room;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
-use crate::base::names::{ObjectId, RepoPath};
-use crate::base::words::{count, first_of, printable, shorten};
+use crate::base::names::{ObjectId, ReleaseId, RepoPath};
+use crate::base::words::{first_of, printable};
 use crate::config::settings::Shared;
-use crate::git::{Entry, EntryKind, GitError, Repo};
-use crate::tool::git;
+use crate::event::Stage;
+use crate::git::{GitError, Repo};
+use crate::release::layout::ReleaseDir;
+use crate::release::spare;
+use crate::release::stamps::Stamps;
 
 /// How many paths a message names.
 const NAMED: usize = 5;
-/// What is larger is written by git's own program, which never holds the whole of it.
-const LARGE: usize = 8 * 1024 * 1024;
-/// What files are measured in.
-const BLOCK: u64 = 4096;
-/// The longest path in a commit, in bytes.
-const LONGEST: usize = 3072;
-/// So much of a path is shown where it is refused.
-const SHOWN: usize = 120;
-/// A Git LFS pointer is shorter than this (git-lfs spec: "must be less than 1024 bytes").
-const POINTER_LIMIT: usize = 1024;
-const POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// What was written.
 #[derive(Debug, Default)]
 pub struct CheckedOut {
     /// Files and links.
     pub files: usize,
+    /// Those of them that were not there already.
+    pub written: usize,
+    /// Files of the spare that its release's programs had changed.
+    pub touched: Vec<PathBuf>,
+    /// What they had added.
+    pub found: Vec<PathBuf>,
     /// What they take, with their folders.
     pub room: Room,
     /// What people should know, one sentence each.
@@ -74,6 +71,9 @@ pub enum CheckoutError {
         /// The link.
         link: RepoPath,
     },
+    /// Nothing more is written; what stopped it is another error.
+    #[error("writing the commit's files has stopped")]
+    Stopped,
     /// git could not read an object.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -95,6 +95,7 @@ impl Hint for CheckoutError {
                     .into(),
             ],
             Self::SharedBehindLink { link, .. } => vec![format!("make `{link}` a real folder in the repository")],
+            Self::Stopped => Vec::new(),
             Self::Git(error) => error.hints(),
             Self::Fs(error) => error.hints(),
         }
@@ -105,170 +106,72 @@ impl Hint for CheckoutError {
     }
 }
 
-/// Writes the files of `tree` into the empty or missing folder `src`, then links what is shared.
+/// Makes `release`'s `src` of the files of `tree`, then links what is shared. It begins with the spare where there is one, and
+/// writes what differs.
 pub fn run(
     ctx: &Context<'_>,
     repo: &Repo,
     tree: &ObjectId,
-    src: &Path,
+    release: &ReleaseDir,
     shared: &Shared,
 ) -> Result<CheckedOut, CheckoutError> {
-    fs::create_folder(src)?;
-    let mut writer = Writer {
-        repo,
-        tracked_modules: tracks_modules(repo, tree)?,
-        written: CheckedOut::default(),
-        pointers: Vec::new(),
-        modules: Vec::new(),
+    let src = release.src();
+    let (written, stamps) = match spare::take(ctx.home, &src)? {
+        Some((of, known)) => from_spare(ctx, repo, tree, &src, of, &known)?,
+        None => tree::write(repo, tree, &src, &Stamps::default())?,
     };
-    writer.folder(tree, src, Path::new(""))?;
-    let written = writer.finish()?;
-    link_shared(&ctx.home.shared(), src, shared)?;
+    stamps.write(&release.stamps(), release.id())?;
+    link_shared(&ctx.home.shared(), &src, shared)?;
     Ok(written)
 }
 
-fn tracks_modules(repo: &Repo, tree: &ObjectId) -> Result<bool, CheckoutError> {
-    let path: RepoPath = ".gitmodules".parse().map_err(GitError::from)?;
-    Ok(repo.entry_at(tree, &path)?.is_some())
-}
-
-struct Writer<'a> {
-    repo: &'a Repo,
-    tracked_modules: bool,
-    written: CheckedOut,
-    pointers: Vec<String>,
-    modules: Vec<String>,
-}
-
-impl Writer<'_> {
-    fn folder(
-        &mut self,
-        tree: &ObjectId,
-        dir: &Path,
-        relative: &Path,
-    ) -> Result<(), CheckoutError> {
-        for entry in self.repo.entries(tree)? {
-            let name = OsStr::from_bytes(&entry.name);
-            let relative = relative.join(name);
-            let shown = || shorten(&printable(&relative.to_string_lossy()), SHOWN);
-            if !is_safe_name(&entry.name) {
-                return Err(CheckoutError::UnsafePath(shown()));
-            }
-            if relative.as_os_str().len() > LONGEST {
-                return Err(CheckoutError::LongPath(shown()));
-            }
-            self.entry(&entry, &dir.join(name), &relative)?;
+fn from_spare(
+    ctx: &Context<'_>,
+    repo: &Repo,
+    tree: &ObjectId,
+    src: &Path,
+    of: ReleaseId,
+    known: &Stamps,
+) -> Result<(CheckedOut, Stamps), CheckoutError> {
+    match tree::write(repo, tree, src, known) {
+        Err(CheckoutError::Fs(error)) => {
+            // Whatever its programs have done to it: a new one has none of that.
+            let log = format!("the files of release {of} cannot be used again: {error}");
+            ctx.events.line(Stage::Checkout, &log);
+            fs::remove_tree(src)?;
+            tree::write(repo, tree, src, &Stamps::default())
         }
-        Ok(())
-    }
-
-    fn entry(&mut self, entry: &Entry, path: &Path, relative: &Path) -> Result<(), CheckoutError> {
-        match entry.kind {
-            EntryKind::Tree => {
-                // A folder that is there already would be a link or a file of the same name: a forged tree.
-                fs::create_new_folder(path)?;
-                self.takes(0);
-                return self.folder(&entry.id, path, relative);
-            }
-            EntryKind::Submodule => {
-                fs::create_new_folder(path)?;
-                self.modules.push(printable(&relative.to_string_lossy()));
-                return Ok(());
-            }
-            EntryKind::Link => {
-                let target = self.repo.blob(&entry.id)?;
-                fs::symlink(Path::new(OsStr::from_bytes(&target)), path)?;
-                self.takes(target.len());
-            }
-            EntryKind::File | EntryKind::Executable => {
-                let executable = entry.kind == EntryKind::Executable;
-                let size = self.repo.blob_size(&entry.id)?;
-                self.takes(size);
-                if size > LARGE {
-                    self.large(&entry.id, path, executable)?;
-                    self.written.files += 1;
-                    return Ok(());
-                }
-                let content = self.repo.blob(&entry.id)?;
-                if content.len() < POINTER_LIMIT && content.starts_with(POINTER_START) {
-                    self.pointers.push(printable(&relative.to_string_lossy()));
-                }
-                write_new(path, executable, |file| file.write_all(&content))?;
-            }
+        Ok(written) => {
+            say_what_was_done_to(ctx, of, &written.0);
+            Ok(written)
         }
-        self.written.files += 1;
-        Ok(())
-    }
-
-    /// A file takes whole blocks; most file systems have blocks of 4096 bytes.
-    fn takes(&mut self, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let bytes = bytes.div_ceil(BLOCK).max(1).saturating_mul(BLOCK);
-        self.written.room = self.written.room.and(Room { bytes, files: 1 });
-    }
-
-    fn large(&self, blob: &ObjectId, path: &Path, executable: bool) -> Result<(), FsError> {
-        let printed = git::print_blob(self.repo.path(), self.repo.quarantine(), blob);
-        write_new(path, executable, |file| {
-            let ended = printed.to_std().stdout(file.try_clone()?).output()?;
-            if ended.status.success() {
-                return Ok(());
-            }
-            // A full disk is an error of its own kind, which one more byte gets.
-            file.write_all(&[0])?;
-            let said = String::from_utf8_lossy(&ended.stderr);
-            Err(io::Error::other(printable(&shorten(said.trim(), 200))))
-        })
-    }
-
-    fn finish(mut self) -> Result<CheckedOut, CheckoutError> {
-        if !self.pointers.is_empty() {
-            return Err(CheckoutError::LfsPointers {
-                count: self.pointers.len(),
-                paths: first_of(&self.pointers, NAMED),
-            });
-        }
-        if !self.modules.is_empty() {
-            let names = first_of(&self.modules, NAMED);
-            if self.tracked_modules {
-                return Err(CheckoutError::Submodules(names));
-            }
-            // git itself leaves an empty folder for a gitlink that .gitmodules does not know.
-            self.written.remarks.push(format!(
-                "{} without .gitmodules left empty: {names}",
-                count(self.modules.len(), "submodule")
-            ));
-        }
-        Ok(self.written)
+        failed => failed,
     }
 }
 
-/// No way out of the folder, nothing that is `.git` to any file system (git's own CVE-2014-9390, CVE-2019-1353).
-fn is_safe_name(name: &[u8]) -> bool {
-    let lower = name.to_ascii_lowercase();
-    !name.is_empty()
-        && name != b"."
-        && name != b".."
-        && !name.contains(&b'/')
-        && !name.contains(&0)
-        && lower != b".git"
-        && lower != b"git~1"
-        && name.len() <= 255
-}
-
-fn write_new(
-    path: &Path,
-    executable: bool,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), FsError> {
-    let mode = if executable { 0o755 } else { 0o644 };
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| fill(&mut file))
-        .map_err(|source| FsError::new("write", path, source))
+/// What programs write into a release's own files is in no other release; the log says what it was.
+fn say_what_was_done_to(ctx: &Context<'_>, release: ReleaseId, found: &CheckedOut) {
+    let names = |paths: &[PathBuf]| {
+        let names: Vec<String> = paths
+            .iter()
+            .map(|path| printable(&path.to_string_lossy()))
+            .collect();
+        first_of(&names, NAMED)
+    };
+    if !found.touched.is_empty() {
+        let names = names(&found.touched);
+        let log = format!(
+            "programs had changed files of release {release} in place: {names}; they are written anew"
+        );
+        ctx.events.line(Stage::Checkout, &log);
+    }
+    if !found.found.is_empty() {
+        let names = names(&found.found);
+        let log = format!(
+            "programs had left in release {release}, which is gone: {names}; they are not taken over"
+        );
+        ctx.events.line(Stage::Checkout, &log);
+    }
 }
 
 fn link_shared(store: &Path, src: &Path, shared: &Shared) -> Result<(), CheckoutError> {
@@ -330,28 +233,4 @@ fn make_way(src: &Path, path: &RepoPath) -> Result<(), CheckoutError> {
     }
     fs::create_folder(&place)?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_safe_name;
-
-    #[test]
-    fn names_that_leave_or_fake_git_are_refused() {
-        for bad in [
-            &b".."[..],
-            b".",
-            b"",
-            b".git",
-            b".GIT",
-            b"a/b",
-            b"git~1",
-            b"a\0b",
-        ] {
-            assert!(!is_safe_name(bad), "{bad:?}");
-        }
-        for good in [&b"a b"[..], b"\xff\xfe", b".github", b"..a"] {
-            assert!(is_safe_name(good), "{good:?}");
-        }
-    }
 }

@@ -13,6 +13,7 @@ use super::site::{self, SiteError};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
+use crate::base::stretch;
 use crate::event::{Outcome, Stage};
 use crate::release::assets;
 use crate::release::layout::ReleaseDir;
@@ -67,7 +68,9 @@ pub fn run(
         record.live_at = Some(ctx.host.now_unix());
         record.turn = turn;
     })?;
+    let keeping = stretch::of_us("keep hashed assets");
     assets::keep(ctx.home, &served(release, &record))?;
+    drop(keeping);
     point_at(ctx, release.id())?;
     fs::remove_file(&ctx.home.next_programs())?;
     store::update(release, |record| {

@@ -10,7 +10,9 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::names::ReleaseId;
 use crate::base::occupants;
+use crate::base::stretch;
 use crate::release::process::{WEB, parse_program};
+use crate::release::spare;
 use crate::release::store::{self, StoreError};
 use crate::supervisor::fault::RpcError;
 use crate::supervisor::rpc::Supervisor;
@@ -73,8 +75,7 @@ pub fn run(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Result<(), 
     fs::remove_file(&ctx.home.pending())?;
     // First what makes it a release: half of one, without a record, is taken away by the next run.
     fs::remove_file(&ctx.home.release(release).record())?;
-    fs::remove_tree(ctx.home.release(release).root())?;
-    Ok(())
+    Ok(spare::keep(ctx.home, &ctx.home.release(release))?)
 }
 
 /// Stops all processes of a release and takes them out of supervisor's list.
@@ -128,6 +129,7 @@ fn end(
 /// Waits until the web process has accepted every request that was on its way when the link moved on: connections are
 /// accepted in the order they came, so one that is answered now has none before it.
 pub fn drained(ctx: &Context<'_>, release: ReleaseId) {
+    let _waiting = stretch::of_app("the old uWSGI accepts what is on its way");
     // One that does not listen has nothing to lose; one that is silent is busy with what it has accepted.
     let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Context, LogTail};
 use crate::base::hint::Hint;
+use crate::base::stretch;
 use crate::base::words::{shorten, span};
 use crate::event::{Outcome, Stage};
 use crate::release::layout::ReleaseDir;
@@ -86,7 +87,9 @@ pub fn run(ctx: &Context<'_>, checks: &Checks, release: &ReleaseDir) -> Result<(
         let left = limit
             .saturating_sub(begun.elapsed())
             .max(Duration::from_millis(100));
+        let asking = stretch::of_app("health request");
         let answer = uwsgi::get(&release.web_socket(), &checks.host, path, false, left);
+        drop(asking);
         let out_of_time = begun.elapsed() >= limit;
         match answer {
             Ok(response) if is_good(response.status, checks.health_named) => {

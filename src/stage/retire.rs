@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::workers::{self, WorkersError};
 use super::{Context, discard};
 use crate::base::names::ReleaseId;
+use crate::base::stretch;
 use crate::base::words::list;
 use crate::event::{Outcome, Stage};
 use crate::release::process::{Processes, WEB, parse_program};
@@ -58,6 +59,7 @@ pub fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(),
             .iter()
             .find(|(each, process)| each.as_str() == name && process.singleton);
         if let Some((_, process)) = singleton {
+            let _waiting = stretch::of_app(&format!("{name} ends"));
             supervisor.stop_and_wait(
                 &program.name,
                 Duration::from_secs(process.stop_seconds) + SLACK,

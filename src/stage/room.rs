@@ -11,7 +11,7 @@ use crate::base::fs::FsError;
 use crate::base::hint::{Hint, Kind};
 use crate::base::words;
 use crate::release::cache::{self, Shelf};
-use crate::release::store;
+use crate::release::{spare, store};
 
 /// For what is not counted: records, logs, static files, sockets, git's own objects.
 const BESIDES: Room = Room {
@@ -93,6 +93,9 @@ pub fn check(ctx: &Context<'_>, plan: &Plan) -> Result<(), RoomError> {
 
 fn needed(ctx: &Context<'_>, plan: &Plan) -> Room {
     let live = store::live_record(ctx.home).ok().flatten();
+    // One that begins with the spare takes what that takes already.
+    let is_new = !spare::is_there(ctx.home);
+    let live = live.filter(|_| is_new);
     let checkout = live.map(|live| live.checked_out).unwrap_or_default();
     let parts = [
         (&plan.frontend, Shelf::Frontend),

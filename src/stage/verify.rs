@@ -10,6 +10,7 @@ use super::Context;
 use super::health::is_good;
 use crate::base::fs;
 use crate::base::hint::Hint;
+use crate::base::stretch;
 use crate::base::words::count;
 use crate::config::server::{Layout, Mode};
 use crate::event::{Outcome, Stage};
@@ -127,6 +128,7 @@ impl Visitor {
     }
 
     fn get(&self, path: &str, must_exist: bool) -> Result<Response, VerifyError> {
+        let _asking = stretch::of_app("requests to the site");
         let asked = if self.is_https {
             https::get(self.address, &self.host, path, REQUEST)
         } else {

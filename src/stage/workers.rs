@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::{Context, LogTail};
 use crate::base::hint::Hint;
 use crate::base::names::{ProcessName, ReleaseId};
+use crate::base::stretch;
 use crate::base::words::list;
 use crate::event::{Outcome, Stage};
 use crate::release::process::{Process, Processes};
@@ -139,6 +140,7 @@ pub fn start<'a>(
 impl Started<'_> {
     /// Waits until it has run for its time, or says that it is ready.
     pub fn wait(&self, ctx: &Context<'_>) -> Result<Ready, WorkersError> {
+        let _waiting = stretch::of_app(&format!("{} starts", self.name));
         let begun = Instant::now();
         let mut pid = None;
         loop {

@@ -20,6 +20,7 @@ use nix::unistd::Pid;
 
 use crate::base::command::{Cmd, LINE_LIMIT, LineSink, TAIL_LINES, read_line};
 use crate::base::hint::Hint;
+use crate::base::stretch;
 use crate::base::words::span;
 
 /// The agent itself, written to disk before it is started.
@@ -349,6 +350,7 @@ impl Agent {
         sink: &dyn LineSink,
         progress: &mut dyn FnMut(&Value),
     ) -> Result<T, DjangoError> {
+        let _waiting = stretch::of_app(&format!("Django {request}"));
         let deadline = Instant::now() + limit;
         loop {
             match self

@@ -27,6 +27,7 @@ mod races;
 mod refs;
 mod rollback;
 mod scarce;
+mod spare;
 mod ssh;
 mod stuck;
 mod tree;
