@@ -24,9 +24,10 @@ use crate::release::store;
 use crate::stage::discard::Served;
 use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
+use crate::stage::replace::Held;
 use crate::stage::{
     Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
-    render, retire, room, site, verify, workers,
+    render, replace, retire, room, site, verify, workers,
 };
 use crate::tls::health::{Grade, Life, Limits};
 use crate::tls::store::Store;
@@ -159,6 +160,10 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
     render::site(ctx, plan, release, Some(&said)).at(Stage::Render)?;
     let record = note_django(ctx, plan, release, &said, version).at(Stage::Render)?;
     migrate::collect_static(ctx, plan, &mut django, &said, release).at(Stage::Migrate)?;
+    if is_replaced_later(ctx) {
+        migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
+        return Ok(());
+    }
     let running = ctx.events.start(Stage::Boot);
     let booting = match booting.take() {
         Some(booting) if !said.static_at_start => booting,
@@ -179,8 +184,17 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
     health::run(ctx, &record.checks, release).at(Stage::Health)
 }
 
+/// The web process starts when the release goes live, in place of the one that serves.
+fn is_replaced_later(ctx: &Context<'_>) -> bool {
+    let live = store::live_record(ctx.home).ok().flatten();
+    replace::is_wanted(ctx) && live.is_some_and(|live| live.checks.backend)
+}
+
 /// The live release's Django said that its web process does not read static files when it starts.
 fn may_boot_early(ctx: &Context<'_>) -> bool {
+    if is_replaced_later(ctx) {
+        return false;
+    }
     let live = store::live_record(ctx.home).ok().flatten();
     live.and_then(|live| live.django)
         .is_some_and(|django| !django.static_at_start)
@@ -269,10 +283,45 @@ fn ready(ctx: &Context<'_>, release: &ReleaseDir) -> Result<Ready, Failure> {
 }
 
 fn switch(ctx: &Context<'_>, release: &ReleaseDir, ready: &Ready) -> Result<(), Failure> {
+    let held = replace_web(ctx, release, ready)?;
     commit::run(ctx, release, ready.site_changed).at(Stage::Live)?;
+    if let Some(held) = held {
+        held.hand_over(&release.web_socket());
+    }
     workers::run(ctx, &ready.processes, release.id()).at(Stage::Workers)?;
     verify::run(ctx, &ready.record.checks, release).at(Stage::Verify)?;
     retire::hand_over(ctx, &ready.processes, release.id()).at(Stage::Retire)
+}
+
+/// Starts the web process now, in place of the one that serves, where it does not run beside it.
+fn replace_web(
+    ctx: &Context<'_>,
+    release: &ReleaseDir,
+    ready: &Ready,
+) -> Result<Option<Held>, Failure> {
+    let Some(previous) = ready.previous.filter(|_| ready.record.checks.backend) else {
+        return Ok(None);
+    };
+    if replace::runs(ctx, release) {
+        return Ok(None);
+    }
+    let from = ctx.home.release(previous);
+    replace::run(ctx, &from, release, &ready.record.checks)
+        .map(Some)
+        .at(Stage::Boot)
+}
+
+/// [`replace_web`] the other way round, where the old web process has ended.
+fn replace_back(ctx: &Context<'_>, ready: &Ready, previous: Option<ReleaseId>) -> Option<Held> {
+    let previous = ctx.home.release(previous?);
+    let serves = store::read(&previous).is_ok_and(|record| record.checks.backend);
+    if !serves || replace::runs(ctx, &previous) {
+        return None;
+    }
+    let failed = ctx.home.release(ready.record.release);
+    let held = replace::back(ctx, &failed, &previous);
+    held.inspect_err(|error| ctx.events.undone("start the old web process", Err(error)))
+        .ok()
 }
 
 /// Undoes a switch: the old release is live again, its singletons run again, and what went live is taken away or stopped.
@@ -288,9 +337,13 @@ fn switch_back(ctx: &Context<'_>, ready: &Ready, goer: Goer) {
         || "no release is live".to_owned(),
         |previous| format!("release {previous} is live again"),
     );
+    let held = replace_back(ctx, ready, previous);
     match commit::back(ctx, failed, previous, site_changed) {
         Ok(()) => ctx.events.undone(what, Ok(())),
         Err(error) => ctx.events.undone(what, Err(&error)),
+    }
+    if let (Some(held), Some(previous)) = (held, previous) {
+        held.hand_over(&ctx.home.release(previous).web_socket());
     }
     if let Some(previous) = previous
         && let Err(error) = retire::take_back(ctx, previous)

@@ -89,7 +89,11 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     tidy_programs(ctx, live)?;
     if let Some(live) = live {
         // What a run that was killed after the switch did not come to.
-        let _ = store::update(&ctx.home.release(live), |record| record.state = State::Live);
+        let release = ctx.home.release(live);
+        for left in [release.web_socket_held(), release.web_socket_aside()] {
+            let _ = fs::remove_file(&left);
+        }
+        let _ = store::update(&release, |record| record.state = State::Live);
         retire::stop_singletons(ctx, Some(live))?;
         start_missing(ctx, live)?;
     }

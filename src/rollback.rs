@@ -15,7 +15,7 @@ use crate::release::layout::ReleaseDir;
 use crate::release::process::Processes;
 use crate::release::record::{AppliedMigration, Record};
 use crate::release::store::{self, StoreError};
-use crate::stage::{Context, boot, discard, health, render, site};
+use crate::stage::{Context, boot, discard, health, render, replace, site};
 
 /// A rollback that is not possible, or not without being told to.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,8 @@ fn prepare(ctx: &Context<'_>, target: &Record, release: &ReleaseDir) -> Result<(
     if site::changed(ctx, release).map_err(at(Stage::Render))? {
         site::test(ctx, release).map_err(at(Stage::Render))?;
     }
-    if !target.checks.backend {
+    if !target.checks.backend || replace::is_wanted(ctx) {
+        // Where it replaces the live one, it starts when it goes live.
         return Ok(());
     }
     let running = ctx.events.start(Stage::Boot);

@@ -138,6 +138,13 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), FsError> {
     sync_folder_of(path)
 }
 
+/// Writes `path` in place and leaves the rest to the kernel: for what is checked when it is read, and is not missed.
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+pub fn write_unsynced(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    checkpoint::reached(WRITE);
+    fs::write(path, bytes).on("write", path)
+}
+
 /// Puts a file that `make` fills at the place it is given where `path` is, whole, as [`write`] does. It has its mode from
 /// the beginning.
 pub fn put<E: From<FsError>>(
@@ -358,19 +365,18 @@ fn open_folders(path: &Path) {
 }
 
 /// The paths in a folder, sorted; none where there is no folder.
-#[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn list(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(FsError::new("list", folder, error)),
-    };
-    let mut paths = Vec::new();
-    for entry in entries {
-        paths.push(entry.on("list", folder)?.path());
-    }
+    let mut paths: Vec<PathBuf> = entries(folder)?.iter().map(fs::DirEntry::path).collect();
     paths.sort();
     Ok(paths)
+}
+
+#[expect(clippy::disallowed_methods, reason = "wrapped here")]
+fn entries(folder: &Path) -> Result<Vec<fs::DirEntry>, FsError> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.and_then(Iterator::collect).on("list", folder),
+    }
 }
 
 /// Regular files below `folder`, as paths relative to it, sorted. Links are not followed and not listed.
@@ -383,7 +389,6 @@ pub fn links_below(folder: &Path) -> Result<Vec<PathBuf>, FsError> {
     of_kind_below(folder, fs::FileType::is_symlink)
 }
 
-#[expect(clippy::disallowed_methods, reason = "wrapped here")]
 fn of_kind_below(
     folder: &Path,
     is_wanted: impl Fn(&fs::FileType) -> bool,
@@ -391,14 +396,10 @@ fn of_kind_below(
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        let entries = match fs::read_dir(&next) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries.on("list", &next)?,
-        };
-        for entry in entries {
-            let entry = entry.on("list", &next)?;
-            let kind = entry.file_type().on("look at", &entry.path())?;
+        for entry in entries(&next)? {
             let path = entry.path();
+            // What the folder says of it; no look at the file itself.
+            let kind = entry.file_type().on("look at", &path)?;
             if kind.is_dir() {
                 folders.push(path);
             } else if is_wanted(&kind) {

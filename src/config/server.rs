@@ -43,6 +43,9 @@ pub struct AppSettings {
     /// Good releases kept besides the live one.
     #[serde(default = "five")]
     pub keep_releases: usize,
+    /// Whether new processes start beside the old ones, or after them.
+    #[serde(default)]
+    pub strategy: Strategy,
     /// The largest request body nginx takes, in MiB.
     #[serde(default = "twenty_five")]
     pub max_upload_mb: u32,
@@ -84,6 +87,17 @@ pub enum Layout {
     OneOrigin,
     /// The frontend on 443, the backend on a port of its own.
     Split,
+}
+
+/// When the processes of the release before end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// Once the new ones are proven: nobody waits. Both are in memory for a while.
+    #[default]
+    Beside,
+    /// Before the new ones start: requests wait while the application loads. For small machines.
+    Replace,
 }
 
 /// Whose nginx serves the site.
@@ -136,6 +150,7 @@ impl AppSettings {
             allow_force_push: true,
             allow_skip_gate: false,
             keep_releases: five(),
+            strategy: Strategy::default(),
             max_upload_mb: twenty_five(),
             shared_files: Vec::new(),
             shared_dirs: Vec::new(),
@@ -271,7 +286,7 @@ pub fn render(settings: &AppSettings) -> String {
 }
 
 /// The values in the order of [`KEYS`]; none for a key of the other mode.
-fn values(settings: &AppSettings) -> [Option<Value>; 19] {
+fn values(settings: &AppSettings) -> [Option<Value>; 20] {
     let domains =
         |list: &[Domain]| Value::Array(list.iter().map(|each| string(each.as_str())).collect());
     let paths =
@@ -292,6 +307,10 @@ fn values(settings: &AppSettings) -> [Option<Value>; 19] {
         Some(settings.allow_force_push.into()),
         Some(settings.allow_skip_gate.into()),
         Some(keep.into()),
+        Some(string(match settings.strategy {
+            Strategy::Beside => "beside",
+            Strategy::Replace => "replace",
+        })),
         number(settings.max_upload_mb),
         Some(paths(&settings.shared_files)),
         Some(paths(&settings.shared_dirs)),
@@ -311,7 +330,7 @@ fn values(settings: &AppSettings) -> [Option<Value>; 19] {
 }
 
 /// The keys in the order they are written, with what they say.
-const KEYS: [(&str, &str); 19] = [
+const KEYS: [(&str, &str); 20] = [
     ("name", "The app's name; this file is called after it."),
     (
         "home",
@@ -333,6 +352,10 @@ const KEYS: [(&str, &str); 19] = [
     ),
     ("allow_skip_gate", "`git push -o skip-gate` is allowed."),
     ("keep_releases", "Good releases kept besides the live one."),
+    (
+        "strategy",
+        "beside: new processes start beside the old ones; replace: after them, for small machines.",
+    ),
     (
         "max_upload_mb",
         "The largest request body nginx takes, in MiB.",

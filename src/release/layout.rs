@@ -212,6 +212,16 @@ impl ReleaseDir {
         self.root.join("web.sock")
     }
 
+    /// A socket that takes the place of uWSGI's while it is replaced, until it has its name.
+    pub fn web_socket_held(&self) -> PathBuf {
+        self.root.join("held.sock")
+    }
+
+    /// uWSGI's socket while another has its name.
+    pub fn web_socket_aside(&self) -> PathBuf {
+        self.root.join("aside.sock")
+    }
+
     /// uWSGI's configuration.
     pub fn uwsgi_ini(&self) -> PathBuf {
         self.root.join("uwsgi.ini")

@@ -138,7 +138,7 @@ impl Stamps {
     /// Writes the stamps of a whole tree. The file's own time is the clock's tick: what changed in it or later may change
     /// again without showing, and is left out.
     pub fn write(mut self, file: &Path, release: ReleaseId) -> Result<(), FsError> {
-        fs::write(file, b"", fs::PUBLIC)?;
+        fs::write_unsynced(file, b"")?;
         let tick = Stat::from(&fs::metadata(file)?).changed;
         let late = std::mem::take(&mut self.late);
         let old = late.into_iter().filter(|(time, _)| *time < tick);
@@ -150,7 +150,7 @@ impl Stamps {
         for number in self.entries.iter().flatten() {
             bytes.extend(number.to_le_bytes());
         }
-        fs::write(file, &bytes, fs::PUBLIC)
+        fs::write_unsynced(file, &bytes)
     }
 
     /// Reads them, with the release they were written for; none where there are none that can be used.

@@ -3,6 +3,7 @@
 //! takes: a release's number · gives: nothing · touches: supervisor, the release's folder, `run/` · undone by: -. It can be
 //! run again at any point; a release that is live is never touched.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::Context;
@@ -129,9 +130,14 @@ fn end(
 /// Waits until the web process has accepted every request that was on its way when the link moved on: connections are
 /// accepted in the order they came, so one that is answered now has none before it.
 pub fn drained(ctx: &Context<'_>, release: ReleaseId) {
+    drained_at(&ctx.home.release(release).web_socket());
+}
+
+/// [`drained`], of the web process at this socket.
+pub fn drained_at(socket: &Path) {
     let _waiting = stretch::of_app("the old uWSGI accepts what is on its way");
     // One that does not listen has nothing to lose; one that is silent is busy with what it has accepted.
-    let _ = uwsgi::ping(&ctx.home.release(release).web_socket(), BARRIER);
+    let _ = uwsgi::ping(socket, BARRIER);
 }
 
 /// Stops a release's processes without waiting; its folder stays. For a release that was good before.

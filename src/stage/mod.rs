@@ -20,6 +20,7 @@ pub mod plan;
 pub mod push;
 pub mod refs;
 pub mod render;
+pub mod replace;
 pub mod retire;
 pub mod room;
 pub mod site;

@@ -25,7 +25,7 @@ pub fn hand_over(
 ) -> Result<(), WorkersError> {
     let singletons: Vec<_> = new
         .workers()
-        .filter(|(_, process)| process.singleton)
+        .filter(|(_, process)| workers::is_alone(ctx, process))
         .collect();
     if singletons.is_empty() {
         // The live release may have had some.
@@ -54,10 +54,9 @@ pub fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(),
         let Ok(processes) = Processes::read(&ctx.home.release(release)) else {
             continue;
         };
-        let singleton = processes
-            .processes
-            .iter()
-            .find(|(each, process)| each.as_str() == name && process.singleton);
+        let singleton = processes.processes.iter().find(|(each, process)| {
+            each.as_str() == name && name != WEB && workers::is_alone(ctx, process)
+        });
         if let Some((_, process)) = singleton {
             let _waiting = stretch::of_app(&format!("{name} ends"));
             supervisor.stop_and_wait(
@@ -96,7 +95,10 @@ pub fn take_back(ctx: &Context<'_>, previous: ReleaseId) -> Result<(), WorkersEr
     let Ok(processes) = Processes::read(&ctx.home.release(previous)) else {
         return Ok(());
     };
-    for (name, process) in processes.workers().filter(|(_, process)| process.singleton) {
+    for (name, process) in processes
+        .workers()
+        .filter(|(_, process)| workers::is_alone(ctx, process))
+    {
         workers::start(ctx, &processes, previous, name, process)?;
     }
     Ok(())

@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Context, LogTail};
+use super::{Context, LogTail, replace};
 use crate::base::hint::Hint;
 use crate::base::names::{ProcessName, ReleaseId};
 use crate::base::stretch;
@@ -63,7 +63,7 @@ pub fn run(
 ) -> Result<(), WorkersError> {
     let side_by_side: Vec<_> = processes
         .workers()
-        .filter(|(_, process)| !process.singleton)
+        .filter(|(_, process)| !is_alone(ctx, process))
         .collect();
     if side_by_side.is_empty() {
         return Ok(());
@@ -91,6 +91,11 @@ pub fn run(
         )),
     });
     Ok(())
+}
+
+/// True for a worker that starts only after the old one has ended: a singleton, and each where processes are replaced.
+pub fn is_alone(ctx: &Context<'_>, process: &Process) -> bool {
+    process.singleton || replace::is_wanted(ctx)
 }
 
 /// What a worker that runs has said of itself.

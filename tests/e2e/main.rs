@@ -25,6 +25,7 @@ mod output;
 mod path;
 mod races;
 mod refs;
+mod replace;
 mod rollback;
 mod scarce;
 mod spare;

@@ -1,0 +1,178 @@
+//! `strategy = "replace"`: the old web process ends before the new one starts, and nobody notices but by waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::checkpoints::Checkpoints;
+use crate::common::load::Load;
+use crate::common::sandbox::said;
+use crate::common::{App, Probe, Sandbox, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const PATHS: &[&str] = &["/", "/api/about/"];
+
+fn sandbox(name: &str) -> Sandbox {
+    Sandbox::new(name)
+        .app(App::Small)
+        .setting("strategy = \"replace\"")
+        .live()
+}
+
+/// The releases that uWSGI runs for now.
+fn serving(sandbox: &Sandbox) -> Vec<u32> {
+    let mut releases: Vec<u32> = sandbox
+        .processes()
+        .iter()
+        .filter(|process| process.command.contains("uwsgi"))
+        .filter_map(|process| process.release)
+        .collect();
+    releases.sort_unstable();
+    releases.dedup();
+    releases
+}
+
+/// Looks all the time how many web processes there are side by side, while `work` is done; gives the most.
+fn most_side_by_side<T>(sandbox: &Sandbox, work: impl FnOnce() -> T) -> (T, usize) {
+    let done = Arc::new(AtomicBool::new(false));
+    thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut most = 0;
+            while !done.load(Ordering::Acquire) {
+                most = most.max(serving(sandbox).len());
+                thread::sleep(Duration::from_millis(5));
+            }
+            most
+        });
+        let made = work();
+        done.store(true, Ordering::Release);
+        (made, looking.join().unwrap())
+    })
+}
+
+#[test]
+fn two_web_processes_are_never_there_at_once_and_requests_wait() {
+    let sandbox = sandbox("replace-load");
+    sandbox.settle();
+    let load = Load::start(sandbox.address, PATHS, 60);
+    let (mut lives, mut most) = (vec!["1".to_owned()], 0);
+    let mut step = |name: &str, work: &dyn Fn()| {
+        let before = load.count();
+        until("requests are answered", Duration::from_secs(60), || {
+            load.count() > before + 60
+        });
+        let (_, seen) = most_side_by_side(&sandbox, work);
+        most = most.max(seen);
+        assert_eq!(sandbox.release_shown(), name);
+        lives.push(name.to_owned());
+    };
+    for number in ["2", "3"] {
+        sandbox.name_release(number);
+        sandbox.commit("Next");
+        step(number, &|| {
+            let push = sandbox.push().accepted();
+            assert!(
+                push.stderr.contains("in place of release"),
+                "{}",
+                push.stderr
+            );
+        });
+    }
+    step("2", &|| {
+        sandbox.landfall_ok(&["rollback"]);
+    });
+    assert_eq!(most, 1, "two web processes at once");
+    let report = load.stop();
+    println!("{}", report.summary());
+    let failures = report.failures();
+    assert!(failures.is_empty(), "{failures:#?}");
+    let lives: Vec<&str> = lives.iter().map(String::as_str).collect();
+    assert_eq!(report.out_of_order(&lives), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_does_not_come_up_gives_way_to_the_old_one() {
+    let sandbox = sandbox("replace-broken");
+    for (what, breaks) in [
+        ("boot", "backend/small/wsgi.py"),
+        ("health", "backend/small/urls.py"),
+        ("workers", "landfall.toml"),
+    ] {
+        let before = sandbox.remote_ref("refs/heads/master");
+        let text = sandbox.read(breaks);
+        match what {
+            "boot" => sandbox.write(breaks, format!("import nowhere\n{text}")),
+            "health" => {
+                // uWSGI alone can import itself: the checks pass, the first request does not.
+                let stop = "try:\n    import uwsgi\nexcept ImportError:\n    uwsgi = None\nif uwsgi:\n    raise RuntimeError('broken')\n";
+                sandbox.write(breaks, format!("{stop}{text}"));
+            }
+            _ => {
+                let worker = "\n[workers.ticker]\ncommand = \"false\"\nready_after = \"1s\"\n";
+                sandbox.write(breaks, format!("{text}{worker}"));
+            }
+        }
+        sandbox.name_release("broken");
+        sandbox.commit("Broken");
+        let probe = Probe::start(sandbox.address, PATHS);
+        let push = sandbox.push();
+        let seen = probe.stop();
+        assert!(
+            push.stderr.contains(&format!("error: {what}")),
+            "{what}: {}",
+            push.stderr
+        );
+        assert_eq!(sandbox.remote_ref("refs/heads/master"), before, "{what}");
+        seen.lost_nothing();
+        assert_eq!(sandbox.release_shown(), "1", "{what}");
+        until("only the old one runs", Duration::from_secs(30), || {
+            serving(&sandbox) == [1]
+        });
+        sandbox.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+    }
+    sandbox.name_release("2");
+    sandbox.commit("Good");
+    let _ = sandbox.push().accepted();
+    assert_eq!(sandbox.release_shown(), "2");
+}
+
+#[test]
+fn killed_while_nothing_serves_the_next_push_puts_it_right() {
+    let sandbox = sandbox("replace-killed");
+    sandbox.name_release("2");
+    sandbox.commit("Next");
+    let instants = Checkpoints::new(&sandbox, "boot").stop_at("boot", 1);
+    let mut command = sandbox.git_command();
+    command.args(["push", "production", "master"]);
+    let mut push = instants.watch(&mut command).spawn().unwrap();
+    let hook = instants
+        .reached(&mut push)
+        .expect("it boots when it goes live");
+    // The finisher would do what was left undone; it is killed with the rest.
+    for process in crate::common::machine::all_of(&sandbox.home) {
+        if process.command.contains("landfall") && process.command.contains(" hook ") {
+            kill(Pid::from_raw(process.pid), Signal::SIGKILL).unwrap();
+        }
+    }
+    let _ = kill(hook, Signal::SIGKILL);
+    let _ = push.wait();
+    sandbox.name_release("3");
+    sandbox.commit("Again");
+    let output = sandbox
+        .git_command()
+        .args(["push", "--force", "production", "master"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(sandbox.release_shown(), "3");
+    until("one runs", Duration::from_secs(90), || {
+        serving(&sandbox).len() == 1
+    });
+    let release = sandbox.home.join("releases");
+    for entry in std::fs::read_dir(release).unwrap() {
+        let folder = entry.unwrap().path();
+        assert!(!folder.join("aside.sock").exists() && !folder.join("held.sock").exists());
+    }
+}
