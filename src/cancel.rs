@@ -3,8 +3,9 @@
 //! takes: the app's lock in somebody's hands · gives: the home as it was before that run · touches: that run's process, what
 //! [`recover`] touches, the branch · undone by: the same push
 //!
-//! The run is stopped first and looked at while it stands still, so that it cannot pass the commit point meanwhile. Then it is
-//! killed, and cleared up as any run that was killed: its hook does not answer, so git rejects the push.
+//! The run is stopped first and looked at while it stands still, so that it cannot pass the commit point meanwhile. Then whoever
+//! waits for it is told, and it is killed and cleared up as any run that was killed: its hook does not answer, so git rejects the
+//! push.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::base::ancestor;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::ReleaseId;
+use crate::base::proc;
 use crate::git::{GitError, RefChange, Repo};
 use crate::handover::{self, HandoverError};
 use crate::recover::{self, RecoverError};
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the lock may take to come free once its holder is gone: another push may have waited for it longer.
 const LOCK: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(5);
+/// For a pusher to whom git has said, or will say, that the branch has moved.
+const AFTER_GIT: &str = "  git says the push succeeded, the deploy did not: the branch goes back, and the same push can be repeated";
 
 /// Nothing is cancelled; what runs goes on.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +109,12 @@ pub struct Cancelled {
     pub branch_is_back: bool,
 }
 
-/// Cancels the run that holds the lock, for `me`. `ended` is told once it is gone, and before it is cleared up.
+/// Cancels the run that holds the lock, for `me`; `why` is told to whoever reads what it says. `ended` is told once it is gone,
+/// and before it is cleared up.
 pub fn run(
     ctx: &Context<'_>,
     me: &Holder,
+    why: &str,
     ended: &mut dyn FnMut(&Holder) -> Result<(), FsError>,
 ) -> Result<Cancelled, CancelError> {
     let holder = lock::held(ctx.home)?.ok_or_else(|| nobody(ctx.home))?;
@@ -126,6 +132,10 @@ pub fn run(
     // What watches over a prepared release would make it live as soon as this process is gone.
     let pending = handover::waiting(ctx.home);
     handover::done(ctx)?;
+    proc::say(still.pid, &format!("  {why}"));
+    if pending.is_some() {
+        proc::say(still.pid, AFTER_GIT);
+    }
     still.kill()?;
     ended(&holder)?;
     let mut cancelled = Cancelled {

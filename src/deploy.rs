@@ -84,6 +84,10 @@ pub fn prepare(
         commit: request.commit.id.clone(),
         subject: request.commit.subject.clone(),
     });
+    if let Err(error) = repo.sync_what_git_writes() {
+        ctx.events
+            .note(format!("git is not made to sync what it writes: {error}"));
+    }
     recover::run(ctx)
         .at(Stage::Plan)
         .and_then(|()| make(ctx, repo, request, &release))

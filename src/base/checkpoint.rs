@@ -1,5 +1,5 @@
 //! Instants at which the tests of crashes stop the program: before each change of the file system, each program that is started,
-//! each order to supervisord, and where a stage begins and ends. A release build has none of it.
+//! each order to supervisord, where a stage begins and ends, and where git takes over. A release build has none of it.
 //!
 //! takes: the kind of instant · gives: nothing · touches: in a debug build, the folder that `LANDFALL_CHECKPOINTS` names ·
 //! undone by: -
@@ -13,6 +13,8 @@ pub const WRITE: &str = "write";
 pub const SPAWN: &str = "spawn";
 /// Before an order to supervisord.
 pub const ORDER: &str = "order";
+/// A release is prepared and its hook has nothing more to say; git moves the branch next.
+pub const PREPARED: &str = "prepared";
 
 /// An instant of this kind is reached.
 #[cfg(not(debug_assertions))]

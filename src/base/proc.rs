@@ -1,11 +1,38 @@
-//! What the kernel says of running processes: /proc, read once.
+//! What the kernel says of running processes: /proc, read once; and a word to who reads what one of them says.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
+use nix::fcntl::OFlag;
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::fs;
+
+/// Writes a line to where a process of ours writes its errors, as far as somebody reads there now: a pipe or a terminal. For one
+/// that is about to end and cannot say so itself.
+pub fn say(pid: u32, line: &str) {
+    // Neither a pipe that is full, nor one that nobody reads, may hold us; and no terminal becomes ours.
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new()
+        .write(true)
+        .custom_flags(flags.bits())
+        .open(format!("/proc/{pid}/fd/2"));
+    let Ok(mut file) = file else {
+        return;
+    };
+    let is_pipe = file
+        .metadata()
+        .is_ok_and(|metadata| metadata.file_type().is_fifo());
+    // The line of a running stage stands there unfinished.
+    let clear = if file.is_terminal() { "\r\u{1b}[K" } else { "" };
+    if is_pipe || file.is_terminal() {
+        // Who does not read misses it; the log has it.
+        let _ = file.write_all(format!("{clear}{line}\n").as_bytes());
+    }
+}
 
 /// The processes there were at one moment.
 #[derive(Debug, Default)]

@@ -16,8 +16,8 @@ use super::{Ended, Globals};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What the deploy has made is taken away, and what serves is as it was; git rejects the push where it still waits. Once the \
-commit is live it is too late, and the command is refused: landfall rollback goes back.
+What the deploy has made is taken away, and what serves is as it was; git rejects the push where it still waits, and whoever \
+pushed reads who cancelled it. Once the commit is live it is too late, and the command is refused: landfall rollback goes back.
 
 Examples:
   landfall cancel")]
@@ -30,8 +30,9 @@ pub(super) fn run(host: &Host, globals: &Globals, _: &Args) -> Result<(), Ended>
     let ctx = session.context(host);
     let who = user::caller(host).who;
     let me = Holder::new(host, "end of a deploy that was cancelled", who.clone());
-    let cancelled = cancel::run(&ctx, &me, &mut |holder| {
-        let message = format!("cancelled by {who}");
+    let why = format!("cancelled by `landfall cancel` ({who})");
+    let cancelled = cancel::run(&ctx, &me, &why, &mut |holder| {
+        let message = why.clone();
         if holder.is_deploy()
             && let Ok(next) = store::next_number(&session.home)
             && next.0 > 1

@@ -182,6 +182,7 @@ impl Push<'_> {
             return Err(error.into());
         }
         self.leave_finisher();
+        checkpoint::reached(checkpoint::PREPARED);
         Ok(())
     }
 
@@ -221,7 +222,7 @@ impl Push<'_> {
         }
         let before = self.session.context(self.host);
         let who = user::caller(self.host).who;
-        let holder = Holder::new(self.host, format!("end of deploy {release}"), who);
+        let holder = Holder::new(self.host, format!("{}{release}", Holder::FINISH), who);
         let _lock = handover::lock_as_it_is(&before, &holder, PATIENCE)?;
         let Some(pending) = handover::waiting(home).filter(|pending| pending.release == release)
         else {

@@ -139,10 +139,22 @@ impl Repo {
             .tried(|| format!("make the repository {}", path.display()))?;
         let repo = Self::of(inner);
         repo.set_config("receive.advertisePushOptions", "true")?;
-        // Git leaves both to the kernel by default; after a power cut an empty ref or object would refuse every push.
-        repo.set_config("core.fsync", "objects,reference")?;
-        repo.set_config("core.fsyncMethod", "batch")?;
+        repo.sync_what_git_writes()?;
         Ok(repo)
+    }
+
+    /// Has git sync objects and refs, where nobody has said how: by default it leaves both to the kernel, and after a power cut
+    /// an empty ref or object would refuse every push. Repositories of older versions have no such settings.
+    pub fn sync_what_git_writes(&self) -> Result<(), GitError> {
+        let config = self
+            .inner
+            .config()
+            .tried(|| "read its configuration".into())?;
+        if config.get_entry("core.fsync").is_ok() {
+            return Ok(());
+        }
+        self.set_config("core.fsyncMethod", "batch")?;
+        self.set_config("core.fsync", "objects,reference")
     }
 
     /// Sets a value of the repository's own configuration.

@@ -30,6 +30,8 @@ pub struct Holder {
 impl Holder {
     /// How what a deploy does begins.
     pub const DEPLOY: &str = "deploy of ";
+    /// How what finishes a deploy begins, where its pusher is gone.
+    pub const FINISH: &str = "end of deploy ";
     /// What a rollback does.
     pub const ROLLBACK: &str = "rollback";
 
@@ -49,9 +51,9 @@ impl Holder {
         self.is_deploy() || self.what == Self::ROLLBACK
     }
 
-    /// It makes a release.
+    /// It makes a release, or finishes one that is made.
     pub fn is_deploy(&self) -> bool {
-        self.what.starts_with(Self::DEPLOY)
+        self.what.starts_with(Self::DEPLOY) || self.what.starts_with(Self::FINISH)
     }
 
     /// `the deploy of a1b2c3d by ana, running for 12s`.

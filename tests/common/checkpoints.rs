@@ -1,7 +1,7 @@
 //! Stopping Landfall at one of its instants (`src/base/checkpoint.rs`).
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -10,6 +10,9 @@ use nix::unistd::Pid;
 
 use super::poll::until_some;
 use super::sandbox::Sandbox;
+
+/// How long it may take until an instant is reached.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A folder that tells where to stop, and what was reached.
 #[derive(Debug)]
@@ -27,8 +30,18 @@ impl Checkpoints {
 
     /// Stop at the instant of that kind and number, from 1.
     pub(crate) fn stop_at(self, kind: &str, number: usize) -> Self {
-        fs::write(self.folder.join("stop"), format!("{kind} {number}")).expect("it can be written");
+        self.next_at(kind, number);
         self
+    }
+
+    /// As [`Checkpoints::stop_at`], while Landfall stands at another instant.
+    pub(crate) fn next_at(&self, kind: &str, number: usize) {
+        let _ = fs::remove_file(self.folder.join("here"));
+        fs::write(self.folder.join("stop"), format!("{kind} {number}")).expect("it can be written");
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// For a command whose instants count.
@@ -44,17 +57,24 @@ impl Checkpoints {
 
     /// Waits until Landfall stands still; none if the command ended before.
     pub(crate) fn reached(&self, command: &mut Child) -> Option<Pid> {
-        let here = self.folder.join("here");
-        until_some("the instant, or the end", Duration::from_secs(120), || {
-            let text = fs::read_to_string(&here).unwrap_or_default();
-            if let Ok(pid) = text.parse().map(Pid::from_raw)
-                && is_stopped(pid)
-            {
+        until_some("the instant, or the end", LIMIT, || {
+            if let Some(pid) = self.here() {
                 return Some(Some(pid));
             }
             let ended = command.try_wait().expect("it can be waited for").is_some();
             ended.then_some(None)
         })
+    }
+
+    /// Waits until a process of Landfall's stands still that no command of the test's waits for.
+    pub(crate) fn stands(&self) -> Pid {
+        until_some("the instant", LIMIT, || self.here())
+    }
+
+    fn here(&self) -> Option<Pid> {
+        let text = fs::read_to_string(self.folder.join("here")).ok()?;
+        let pid = Pid::from_raw(text.parse().ok()?);
+        is_stopped(pid).then_some(pid)
     }
 }
 

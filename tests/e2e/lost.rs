@@ -76,7 +76,14 @@ fn a_deploy_that_is_cancelled_leaves_nothing_and_git_rejects_the_push() {
     let attached = attach(&sandbox);
     let output = sandbox.landfall(&["cancel"]);
     assert!(output.status.success(), "{}", said(&output));
-    let _ = ended(pushing).rejected();
+    let pushed = ended(pushing).rejected();
+    let (why, end) = (
+        pushed
+            .stderr
+            .find("remote:   cancelled by `landfall cancel` ("),
+        pushed.stderr.find("pre-receive hook declined"),
+    );
+    assert!(why.is_some() && why < end, "{}", pushed.stderr);
     let attached = attached.wait_with_output().unwrap();
     assert_eq!(attached.status.code(), Some(1), "{}", said(&attached));
     let log = String::from_utf8_lossy(&attached.stdout).into_owned();
@@ -126,7 +133,9 @@ fn one_that_is_cancelled_right_before_the_switch_puts_the_branch_back() {
         "{}",
         said(&output)
     );
-    let _ = ended(pushing);
+    let _ = ended(pushing)
+        .said("cancelled by `landfall cancel` (")
+        .said("git says the push succeeded, the deploy did not: the branch goes back");
     before.comes_back(&sandbox, &[]);
     // The same push works.
     let _ = sandbox.push().accepted();

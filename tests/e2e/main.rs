@@ -18,7 +18,10 @@ mod cache;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod gone;
 mod hostile;
+#[path = "../killed/left.rs"]
+mod left;
 mod load;
 mod lost;
 mod output;

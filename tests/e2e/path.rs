@@ -284,3 +284,25 @@ fn an_app_that_is_removed_leaves_nothing_running() {
         "app", "create", "small", "--home", &home, "--listen", &listen,
     ]);
 }
+
+/// What new repositories have from the start, after a power cut too (`tests/killed`).
+#[test]
+fn a_repository_of_an_older_version_learns_to_sync_and_one_that_was_told_keeps_it() {
+    let sandbox = Sandbox::new("sync").app(App::Static).create();
+    let config = |args: &[&str]| {
+        let repository = sandbox.repository().to_string_lossy().into_owned();
+        let args = [&["--git-dir", &repository, "config", "--local"], args].concat();
+        let output = sandbox.git_command().args(args).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let both = || [config(&["core.fsync"]), config(&["core.fsyncMethod"])];
+    let new = both();
+    assert_eq!(new, ["objects,reference", "batch"]);
+    config(&["--unset", "core.fsync"]);
+    config(&["--unset", "core.fsyncMethod"]);
+    let _ = sandbox.push().accepted();
+    assert_eq!(both(), new);
+    config(&["core.fsync", "all"]);
+    sandbox.landfall_ok(&["deploy"]);
+    assert_eq!(both(), ["all", "batch"]);
+}

@@ -62,6 +62,13 @@ fn push(sandbox: &Sandbox, folder: &PathBuf, options: &[&str]) -> Child {
         .expect("git runs")
 }
 
+fn head(sandbox: &Sandbox, folder: &PathBuf) -> String {
+    let mut command = sandbox.git_command();
+    command.args(["rev-parse", "HEAD"]).current_dir(folder);
+    let output = command.output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// The numbers of all deploys there were, by their logs; none stands for two.
 fn deploys(sandbox: &Sandbox) -> BTreeSet<u32> {
     let mut numbers = BTreeSet::new();
@@ -80,6 +87,61 @@ fn deploys(sandbox: &Sandbox) -> BTreeSet<u32> {
         assert!(numbers.insert(number));
     }
     numbers
+}
+
+/// A run as its log has it: the number, and the seconds of its first and its last line.
+#[derive(Debug)]
+struct Run {
+    number: u32,
+    begun: String,
+    ended: String,
+}
+
+/// All runs there were, rollbacks too.
+fn runs(sandbox: &Sandbox) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for number in deploys(sandbox) {
+        for line in sandbox.deploy_log(number).lines() {
+            let Some((time, rest)) = line.split_once(' ') else {
+                continue;
+            };
+            // Said when the lock is free again.
+            if rest.starts_with("git says the push succeeded") || rest.starts_with("hint: ") {
+                continue;
+            }
+            let time = time.to_owned();
+            if rest.starts_with("landfall 0.") {
+                runs.push(Run {
+                    number,
+                    begun: time.clone(),
+                    ended: time,
+                });
+            } else if let Some(run) = runs.last_mut().filter(|run| run.number == number) {
+                run.ended = time;
+            }
+        }
+    }
+    runs.sort_by(|a, b| (&a.begun, &a.ended).cmp(&(&b.begun, &b.ended)));
+    runs
+}
+
+/// No run began while another was under way.
+#[track_caller]
+fn came_one_after_the_other(sandbox: &Sandbox) {
+    let runs = runs(sandbox);
+    for pair in runs.windows(2) {
+        assert!(
+            pair[0].ended <= pair[1].begun,
+            "at once: {pair:#?}\n{runs:#?}"
+        );
+    }
+}
+
+fn record(sandbox: &Sandbox, release: u32) -> serde_json::Value {
+    let path = sandbox
+        .home
+        .join(format!("releases/{release}/release.json"));
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]
@@ -165,6 +227,13 @@ fn twenty_pushes_at_once_from_twenty_clones() {
 #[test]
 fn pushes_deploys_and_rollbacks_at_once() {
     let sandbox = Sandbox::new("melee").setting("keep_releases = 2").live();
+    // A check that takes its time, and writes down when it is there.
+    let turns = sandbox.root.join("turns");
+    let check = format!(
+        "sh -c 'echo in >> {0}; sleep 0.3; echo out >> {0}'",
+        turns.display()
+    );
+    sandbox.write("landfall.toml", format!("[gate]\nrun = [\"{check}\"]\n"));
     for release in ["2", "3"] {
         sandbox.name_release(release);
         sandbox.commit(release);
@@ -172,6 +241,7 @@ fn pushes_deploys_and_rollbacks_at_once() {
     }
     sandbox.settle();
     let clones: Vec<PathBuf> = (0..4).map(|number| clone(&sandbox, number)).collect();
+    let branch_before = sandbox.remote_ref("refs/heads/master");
     let probe = Probe::start(sandbox.address, &["/", "/api/about/"]);
     let mut all = Vec::new();
     for (number, folder) in clones.iter().enumerate() {
@@ -190,35 +260,60 @@ fn pushes_deploys_and_rollbacks_at_once() {
             .spawn();
         all.push(command.unwrap());
     }
-    for each in all {
+    let mut landed = Vec::new();
+    for (number, each) in all.into_iter().enumerate() {
         let ended = each.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(!said.contains("panicked"), "{said}");
-        assert!(ended.status.code().is_some(), "{said}");
+        // Whatever came of it, it says so.
+        let is_told = ended.status.success() || said.contains("error: ");
+        assert!(ended.status.code().is_some() && is_told, "{said}");
+        if number % 2 == 0 && ended.status.success() {
+            landed.push(head(&sandbox, &clones[number / 2]));
+        }
     }
     let _ = probe.stop().lost_nothing();
     sandbox.settle();
+    // One after the other: the checks, each run's first and last word, and the turns in which releases went live.
+    let text = fs::read_to_string(&turns).unwrap();
+    let words: Vec<&str> = text.lines().collect();
+    assert!(words.len() >= 10, "{words:?}");
+    assert!(
+        words.chunks(2).all(|turn| turn == ["in", "out"]),
+        "checks at once: {words:?}"
+    );
+    came_one_after_the_other(&sandbox);
+    let numbers = sandbox.releases();
+    let turn = |release: &u32| record(&sandbox, *release)["turn"].as_u64().unwrap();
+    let turns: BTreeSet<u64> = numbers.iter().map(turn).collect();
+    assert_eq!(
+        turns.len(),
+        numbers.len(),
+        "a turn was taken twice: {turns:?}"
+    );
+    // The end is that of the last of them; the branch is where the last push that landed put it.
+    assert_eq!(sandbox.live(), numbers.iter().copied().max_by_key(turn));
+    let branch = sandbox.remote_ref("refs/heads/master");
+    if landed.is_empty() {
+        assert_eq!(branch, branch_before);
+    } else {
+        assert!(
+            branch.as_ref().is_some_and(|id| landed.contains(id)),
+            "{branch:?}: {landed:?}"
+        );
+    }
     // Page and API are of one release; the live one is good; nothing is half-made, nobody is left over.
     let shown = sandbox.release_shown();
     let live = sandbox.live().unwrap();
-    let record =
-        fs::read_to_string(sandbox.home.join(format!("releases/{live}/release.json"))).unwrap();
-    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let record = record(&sandbox, live);
     assert_eq!(record["state"], "live");
     assert_eq!(
         sandbox.get("/api/about/").ok().json()["commit"],
         record["commit"]
     );
-    let states: Vec<serde_json::Value> = sandbox
-        .releases()
+    let states: Vec<serde_json::Value> = numbers
         .iter()
-        .map(|release| {
-            let file = sandbox
-                .home
-                .join(format!("releases/{release}/release.json"));
-            let text = fs::read_to_string(file).unwrap();
-            serde_json::from_str::<serde_json::Value>(&text).unwrap()["state"].clone()
-        })
+        .map(|release| self::record(&sandbox, *release)["state"].clone())
         .collect();
     assert_eq!(
         states.iter().filter(|state| *state == "live").count(),

@@ -7,12 +7,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::common::checkpoints::Checkpoints;
 use crate::common::machine::{self, free_port};
 use crate::common::sandbox::said;
 use crate::common::{App, Sandbox, until};
 
+/// The folder of the instants at which programs that sshd started stop ([`Checkpoints`]).
+///
+/// [`Checkpoints`]: crate::common::checkpoints::Checkpoints
+pub(crate) const CHECKPOINTS: &str = "ssh";
+
 /// An sshd of the test's own, for the account the test runs as, with a key for each role; it ends with the test.
-struct Sshd {
+pub(crate) struct Sshd {
     process: Child,
     port: u16,
     folder: PathBuf,
@@ -30,9 +39,10 @@ impl Sshd {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {0}/host\nPidFile none\nAuthorizedKeysFile {1}/.ssh/authorized_keys\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin prohibit-password\nAcceptEnv GIT_PROTOCOL\nSetEnv HOME={1}\n",
+             PermitRootLogin prohibit-password\nAcceptEnv GIT_PROTOCOL\nSetEnv HOME={1} LANDFALL_CHECKPOINTS={2}\n",
             folder.display(),
             user.display(),
+            Checkpoints::new(sandbox, CHECKPOINTS).folder().display(),
         );
         fs::write(folder.join("sshd_config"), config).unwrap();
         if nix::unistd::Uid::effective().is_root() {
@@ -94,6 +104,24 @@ impl Sshd {
         command
     }
 
+    /// Kills what serves its connections, as a network that is gone does in the end; gives how many processes that were.
+    pub(crate) fn drop_sessions(&self) -> usize {
+        let all = machine::all_of(Path::new("/"));
+        let (mut under, mut dropped) = (vec![self.process.id().cast_signed()], 0);
+        while let Some(parent) = under.pop() {
+            // Only sshd's own; what runs for the client goes on.
+            let sessions = all
+                .iter()
+                .filter(|each| each.parent == parent && each.command.starts_with("sshd"));
+            for session in sessions {
+                under.push(session.pid);
+                dropped += 1;
+                let _ = kill(Pid::from_raw(session.pid), Signal::SIGKILL);
+            }
+        }
+        dropped
+    }
+
     fn run(&self, sandbox: &Sandbox, key: &str, words: &[&str]) -> Output {
         self.ssh(sandbox, key, words).output().unwrap()
     }
@@ -122,7 +150,7 @@ fn make_key(sandbox: &Sandbox, path: &Path, comment: &str) {
 }
 
 /// A sandbox whose keys are let in, each with the role it is called after.
-fn with_keys(name: &str, app: App) -> (Sandbox, Sshd) {
+pub(crate) fn with_keys(name: &str, app: App) -> (Sandbox, Sshd) {
     let sandbox = Sandbox::new(name).app(app).create();
     let sshd = Sshd::start(&sandbox);
     for role in ["read", "deploy", "operate"] {

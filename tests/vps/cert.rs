@@ -7,7 +7,7 @@ use crate::site::release;
 use crate::{Vps, error_of, text_of};
 
 /// A root and an intermediate in /root/ca; `issue NAME CSR DAYS NAMES…` signs, `pair NAME KIND NAMES…` makes a key as well.
-const AUTHORITY: &str = r#"
+pub(crate) const AUTHORITY: &str = r#"
 mkdir -p /root/ca; cd /root/ca
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout root.key -subj '/CN=Test root' -days 3650 -out root.pem
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout int.key -subj '/CN=Test intermediate' -out int.csr

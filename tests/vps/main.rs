@@ -27,6 +27,7 @@ mod package;
 )]
 #[path = "../common/poll.rs"]
 mod poll;
+mod races;
 mod server;
 mod setup;
 mod site;

@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::base::checkpoint;
 use crate::base::command::Cmd;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
@@ -140,6 +141,7 @@ fn command(host: &Host, real: &Host, service: Service, repository: &Path) -> Cmd
         .envs(host.machine_variables())
         .envs(of_caller.into_iter().flatten())
         .envs(protocol.map(|value| ("GIT_PROTOCOL", value)))
+        .envs(checkpoint::environment())
 }
 
 /// `version=2`, and others like it with colons between.
