@@ -24,7 +24,7 @@ use crate::release::store;
 use crate::stage::discard::Served;
 use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
-use crate::stage::replace::Held;
+use crate::stage::replace::{Held, ReplaceError};
 use crate::stage::{
     Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
     render, replace, retire, room, site, verify, workers,
@@ -310,9 +310,11 @@ fn replace_web(
         return Ok(None);
     }
     let from = ctx.home.release(previous);
-    replace::run(ctx, &from, release, &ready.record.checks)
-        .map(Some)
-        .at(Stage::Boot)
+    match replace::run(ctx, &from, release, &ready.record.checks) {
+        Ok(held) => Ok(Some(held)),
+        Err(error @ ReplaceError::Health(_)) => Err(error).at(Stage::Health),
+        Err(error) => Err(error).at(Stage::Boot),
+    }
 }
 
 /// [`replace_web`] the other way round, where the old web process has ended.
@@ -377,6 +379,9 @@ fn planned(ctx: &Context<'_>, repo: &Repo, request: &Request) -> Result<Plan, Fa
         ctx.events.line(Stage::Plan, note);
     }
     running.end(Outcome::done(plan.summary()));
+    if let Some(tight) = &plan.memory {
+        ctx.events.note(format!("warning: {tight}"));
+    }
     Ok(plan)
 }
 

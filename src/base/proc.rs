@@ -1,6 +1,6 @@
 //! What the kernel says of running processes: /proc, read once; and a word to who reads what one of them says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -78,26 +78,55 @@ impl Snapshot {
         Some(self.pages(pid) * page)
     }
 
-    fn pages(&self, pid: u32) -> u64 {
-        let (mut pages, mut seen) = (0, std::collections::BTreeSet::new());
-        let mut waiting = vec![pid];
+    /// A process and all it started.
+    fn tree(&self, pid: u32) -> BTreeSet<u32> {
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![pid]);
         while let Some(pid) = waiting.pop() {
             // A pid can be given away again while /proc is read; a loop of parents must not hold us.
             if !seen.insert(pid) {
                 continue;
             }
-            pages += self
-                .processes
-                .get(&pid)
-                .map_or(0, |entry| entry.resident_pages);
             let children = self
                 .processes
                 .iter()
                 .filter(|(_, entry)| entry.parent == pid);
             waiting.extend(children.map(|(child, _)| *child));
         }
-        pages
+        seen
     }
+
+    fn pages(&self, pid: u32) -> u64 {
+        let entries = self.tree(pid);
+        let entries = entries.iter().filter_map(|pid| self.processes.get(pid));
+        entries.map(|entry| entry.resident_pages).sum()
+    }
+
+    /// As [`Snapshot::memory`], but of pages that several processes share each has its part (proc(5), `Pss`). Only of processes
+    /// of one's own.
+    pub fn own_memory(&self, pid: u32) -> u64 {
+        self.tree(pid)
+            .iter()
+            .filter_map(|pid| {
+                let file = format!("/proc/{pid}/smaps_rollup");
+                kilobytes(&fs::read(Path::new(&file)).ok()?, "Pss")
+            })
+            .sum()
+    }
+}
+
+/// The memory that could be given to programs now, and the swap that is free, in bytes.
+pub fn free_memory() -> Option<u64> {
+    let text = fs::read(Path::new("/proc/meminfo")).ok()?;
+    Some(kilobytes(&text, "MemAvailable")? + kilobytes(&text, "SwapFree").unwrap_or_default())
+}
+
+/// A line such as `MemTotal:  2014140 kB` (proc(5)), in bytes.
+pub fn kilobytes(text: &str, name: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    let number = line.split_whitespace().next()?;
+    Some(number.parse::<u64>().ok()? * 1024)
 }
 
 /// The fields of proc(5)'s `/proc/PID/stat`: the name in brackets may hold anything, so they are counted from its end.
@@ -113,6 +142,17 @@ fn parse(stat: &str) -> Option<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_read_in_kilobytes() {
+        let text = "MemTotal:        2014140 kB\nMemFree: 12 kB\nSwapTotal: 0 kB\n";
+        assert_eq!(kilobytes(text, "MemTotal"), Some(2_014_140 * 1024));
+        assert_eq!(kilobytes(text, "SwapTotal"), Some(0));
+        assert_eq!(kilobytes(text, "Mem"), None);
+        let pid = std::process::id();
+        assert!(Snapshot::take().own_memory(pid) > 1024 * 1024);
+        assert!(free_memory().is_some_and(|free| free > 0));
+    }
 
     #[test]
     fn a_line_is_read_whatever_the_name() {

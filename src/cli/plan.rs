@@ -78,7 +78,7 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
     if settings.backend.is_some() {
         lines.add("health", &settings.health.path);
     }
-    for note in &settings.notes {
+    for note in settings.notes.iter().chain(&plan.memory) {
         lines.add("note", note);
     }
     lines.0

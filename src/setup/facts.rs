@@ -14,6 +14,7 @@ use crate::base::command::{Cmd, CommandError, output};
 use crate::base::fs;
 use crate::base::hint::{Hint, Report};
 use crate::base::host::{Host, SYSTEM_PATH};
+use crate::base::proc::kilobytes;
 use crate::base::server_paths::ServerPaths;
 use crate::config::server::{self, Layout};
 use crate::tool::nginx_version::{self, Version};
@@ -404,11 +405,7 @@ fn container() -> Option<String> {
 
 /// A line of /proc/meminfo, in MiB.
 fn meminfo(text: &str, name: &str) -> u64 {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    number.unwrap_or(0) / 1024
+    kilobytes(text, name).unwrap_or(0) / (1024 * 1024)
 }
 
 fn root_fs(mounts: &str) -> String {

@@ -14,6 +14,7 @@ pub mod gate;
 pub mod health;
 pub mod home;
 mod logtail;
+pub mod memory;
 pub mod migrate;
 pub mod orphans;
 pub mod plan;

@@ -7,7 +7,7 @@ mod keys;
 
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, memory};
 use crate::base::hint::{Hint, Kind};
 use crate::base::names::{EnvName, ObjectId, ReleaseId, RepoPath};
 use crate::base::words::{count, list};
@@ -51,6 +51,8 @@ pub struct Plan {
     pub skip_gate: bool,
     /// The frontend is part of a workspace: what an install fills cannot be kept.
     pub workspace: bool,
+    /// What should be known of the machine's memory, if anything.
+    pub memory: Option<String>,
     /// The generation of the caches; a rebuild begins the next.
     pub generation: u32,
 }
@@ -209,6 +211,7 @@ pub fn run(
             .and_then(|live| repo.changed_files(&live.tree, &commit.tree).ok()),
         changed: changed_parts(repo, live.as_ref(), &commit.tree, &settings),
         skip_gate: wishes.skip_gate,
+        memory: memory::tight(ctx),
         generation,
         workspace,
         settings,

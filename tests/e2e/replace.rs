@@ -98,19 +98,20 @@ fn one_that_does_not_come_up_gives_way_to_the_old_one() {
     for (what, breaks) in [
         ("boot", "backend/small/wsgi.py"),
         ("health", "backend/small/urls.py"),
-        ("workers", "landfall.toml"),
+        ("retire", "landfall.toml"),
     ] {
         let before = sandbox.remote_ref("refs/heads/master");
-        let text = sandbox.read(breaks);
+        let text = std::fs::read_to_string(sandbox.work.join(breaks)).unwrap_or_default();
         match what {
             "boot" => sandbox.write(breaks, format!("import nowhere\n{text}")),
             "health" => {
                 // uWSGI alone can import itself: the checks pass, the first request does not.
                 let stop = "try:\n    import uwsgi\nexcept ImportError:\n    uwsgi = None\nif uwsgi:\n    raise RuntimeError('broken')\n";
                 sandbox.write(breaks, format!("{stop}{text}"));
+                sandbox.write("landfall.toml", "[health]\ntimeout = \"2s\"\n");
             }
             _ => {
-                let worker = "\n[workers.ticker]\ncommand = \"false\"\nready_after = \"1s\"\n";
+                let worker = "[workers.ticker]\ncommand = \"false\"\nready_after = \"1s\"\n";
                 sandbox.write(breaks, format!("{text}{worker}"));
             }
         }
