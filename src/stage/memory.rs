@@ -63,10 +63,10 @@ mod tests {
         assert_eq!(sentence(mb(100), mb(500), Some(mb(100))), None);
         let said = sentence(mb(100), mb(120), None).unwrap();
         assert!(
-            said.contains("takes 100.0 MB, and the machine has 120.0 MB"),
+            said.contains("takes 100 MB, and the machine has 120 MB"),
             "{said}"
         );
         let said = sentence(mb(100), mb(500), Some(mb(60))).unwrap();
-        assert!(said.contains("memory_max_mb leaves 60.0 MB"), "{said}");
+        assert!(said.contains("memory_max_mb leaves 60 MB"), "{said}");
     }
 }

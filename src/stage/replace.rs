@@ -241,7 +241,7 @@ fn relay_all(listener: &UnixListener, socket: &Path, is_last: &AtomicBool) {
         match listener.accept() {
             Ok((client, _)) => {
                 // A client that is gone, or a web process that ends, is an error of that request alone.
-                let _ = relay(client, socket);
+                let _ = relay(&client, socket);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && was_last => return,
             Err(_) => thread::sleep(POLL),
@@ -250,16 +250,16 @@ fn relay_all(listener: &UnixListener, socket: &Path, is_last: &AtomicBool) {
 }
 
 /// Passes a request on, and its answer back, until the web process has said all.
-fn relay(client: UnixStream, socket: &Path) -> io::Result<()> {
+fn relay(client: &UnixStream, socket: &Path) -> io::Result<()> {
     client.set_nonblocking(false)?;
     let server = UnixStream::connect(socket)?;
     thread::scope(|scope| {
         scope.spawn(|| {
-            let _ = io::copy(&mut &client, &mut &server);
+            let _ = io::copy(&mut &*client, &mut &server);
             // nginx is gone, or the answer has ended; either way there is nothing more to say.
             let _ = server.shutdown(Shutdown::Write);
         });
-        let answered = io::copy(&mut &server, &mut &client);
+        let answered = io::copy(&mut &server, &mut &*client);
         let _ = client.shutdown(Shutdown::Both);
         answered.map(drop)
     })

@@ -31,6 +31,7 @@ mod refs;
 mod replace;
 mod rollback;
 mod scarce;
+mod small_machine;
 mod spare;
 mod ssh;
 mod stuck;

@@ -61,7 +61,7 @@ fn vandalise(src: &Path) {
         .write(true)
         .open(src.join("same/one.txt"))
         .unwrap();
-    std::io::Write::write_all(&mut &file, b"XXX").unwrap();
+    std::io::Write::write_all(&mut &file, b"two").unwrap();
     file.set_modified(written.modified().unwrap()).unwrap();
     fs::set_permissions(src.join("same/two.txt"), fs::Permissions::from_mode(0o777)).unwrap();
     fs::remove_file(src.join("same/three.txt")).unwrap();
