@@ -104,6 +104,7 @@ fn make(
     release: &ReleaseDir,
 ) -> Result<(), Failure> {
     let plan = planned(ctx, repo, request)?;
+    prune::make_spare(ctx);
     room::check(ctx, &plan).at(Stage::Plan)?;
     begin_record(ctx, request, &plan, release).at(Stage::Checkout)?;
     let checked_out = check_out(ctx, repo, &plan, release)?;

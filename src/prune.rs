@@ -12,6 +12,7 @@ use crate::release::assets;
 use crate::release::cache::{self, Shelf};
 use crate::release::process::parse_program;
 use crate::release::record::Record;
+use crate::release::spare;
 use crate::release::store;
 use crate::report::log::TRACE;
 use crate::stage::commit::NGINX;
@@ -49,6 +50,15 @@ pub fn run(ctx: &Context<'_>) {
     if let Err(error) = pruned {
         ctx.events
             .note(format!("caches could not be pruned: {error}"));
+    }
+}
+
+/// Before a checkout: where there is no spare, a release that could not go earlier (its processes were still ending) may
+/// become one now.
+pub fn make_spare(ctx: &Context<'_>) {
+    if !spare::is_there(ctx.home) {
+        // What fails here fails again after the deploy, and is said there.
+        let _ = releases(ctx);
     }
 }
 

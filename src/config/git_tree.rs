@@ -17,14 +17,11 @@ pub struct GitTree<'a> {
 impl<'a> GitTree<'a> {
     /// Lists the files of `tree`.
     pub fn new(repo: &'a Repo, tree: &ObjectId) -> Result<Self, GitError> {
-        let mut files = Vec::new();
-        repo.walk(tree, &mut |path, entry| {
-            if entry.kind != EntryKind::Submodule
-                && let Ok(path) = std::str::from_utf8(path)
-            {
-                files.push(path.to_owned());
-            }
-        })?;
+        let mut files: Vec<String> = repo
+            .files(tree)?
+            .into_iter()
+            .filter_map(|path| String::from_utf8(path).ok())
+            .collect();
         files.sort_unstable();
         Ok(Self {
             repo,
