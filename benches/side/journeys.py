@@ -3,6 +3,7 @@
 import threading
 import time
 
+from .deployer import PATIENCE
 from .host import Failed, written
 from .load import Load
 
@@ -16,31 +17,14 @@ JOURNEYS = {
     "new Python dependency": lambda d: (d.push, d.project.add_package()),
     "new migration": lambda d: (d.push, d.project.add_migration()),
     "revert to a commit seen before": lambda d: reverted(d),
-    "rollback": lambda d: rolled_back(d),
+    "rollback": lambda d: d.prepare_rollback(),
 }
-PATIENCE = 120  # seconds from the end of a step until it has to be live
 
 
 def reverted(deployer):
     backend, frontend = deployer.project.backend, deployer.project.frontend
-    deployer.project.change_both()
-    deployer.push()
-    settle(deployer, deployer.project.shown(page=True))
+    deployer.push_and_settle(deployer.project.change_both())
     return deployer.push, deployer.project.revert(backend, frontend)
-
-
-def rolled_back(deployer):
-    action, shown = deployer.prepare_rollback()
-    return action, shown
-
-
-def settle(deployer, marks):
-    """A deployer may end its push before the release serves."""
-    deadline = time.monotonic() + PATIENCE
-    while not deployer.shows(marks):
-        if time.monotonic() > deadline:
-            raise Failed("what was pushed before the step never came to be live")
-        time.sleep(0.05)
 
 
 class Live(threading.Thread):
@@ -68,7 +52,7 @@ def measure(deployer, name, watch, load=True):
     """One step: a sample of what the table shows."""
     action, marks = JOURNEYS[name](deployer)
     load = load and name != FIRST  # nothing is there yet to be asked
-    time.sleep(1.5)  # what the step before left running has ended
+    time.sleep(deployer.quiet + 0.5)  # what the step before left running has ended
     visitors = Load(deployer.port) if load else None
     try:
         if load:
@@ -84,7 +68,7 @@ def measure(deployer, name, watch, load=True):
         if marks and after is None:
             raise Failed(f"not live {PATIENCE} s after it ended")
         own = deployer.own_share(ended)
-        time.sleep(1.0)  # what the deployer does once it has answered
+        time.sleep(deployer.quiet)  # what the deployer does once it has answered
         counted = watch.count()
         sample = {"live": after, "end": ended, "own": own, "written": written() - before, **counted}
     finally:

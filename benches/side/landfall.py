@@ -32,8 +32,7 @@ class Landfall(Deployer):
 
     def prepare_rollback(self):
         shown = self.project.shown()
-        self.project.change_backend()  # the branch keeps it: the next push is live with it again
-        self.push()
+        self.push_and_settle(self.project.change_backend())  # the branch keeps it: the next push is live with it again
         return (lambda: self.landfall("rollback", "--keep-database")), shown
 
     def own_share(self, ended):

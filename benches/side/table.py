@@ -84,14 +84,21 @@ def notes(about):
     return text
 
 
-def save(results, about, out, into_json):
-    about = about | {"load_end": load_average()}
-    text = markdown(results, about)
-    if out:
-        out.write_text(text)
-    if into_json:
-        into_json.write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
-    return text
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+
+
+def put(text, file):
+    """Into a page between its marks, or as the whole file."""
+    page = file.read_text() if file.exists() else ""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    file.write_text(f"{before}{BEGIN}\n{text}{END}{after}" if begin and end else text)
+
+
+def save(results, about, file):
+    part = file.with_name(file.name + ".part")
+    part.write_text(json.dumps({"about": about, "results": results}, indent=1) + "\n")
+    part.rename(file)
 
 
 def load_average():
@@ -101,4 +108,4 @@ def load_average():
 
 def about(landfall, options, exact):
     return {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "landfall": landfall, "runs": options.runs, "load": load_average(),
-            "exact": exact, "stopped": "", "journeys": list(JOURNEYS)}  # fmt: skip
+            "load_end": "-", "exact": exact, "stopped": "", "journeys": list(JOURNEYS)}  # fmt: skip
