@@ -80,7 +80,7 @@ def notes(about):
             + (f", {about['stopped']}" if about["stopped"] else "") + "."]  # fmt: skip
     text.append("Failed requests: least-median-most of a run; p50 and p99: medians of the runs; max: of all runs.")
     if not about["exact"]:
-        text.append("Programs were counted by looking every 20 ms (no root): at least so many.")
+        text.append("Programs were counted by looking every 20 ms, for the kernel would not tell (it tells root, outside containers): at least so many.")
     return text
 
 
