@@ -42,8 +42,8 @@ class Live(threading.Thread):
                 self.after = time.monotonic() - self.begun
             time.sleep(0.01)
 
-    def end(self):
-        self.deadline = time.monotonic() + PATIENCE
+    def end(self, patience):
+        self.deadline = time.monotonic() + patience
         self.join()
         return self.after
 
@@ -62,9 +62,11 @@ def measure(deployer, name, watch, load=True):
         live = Live(deployer, marks, begun)
         try:
             action()
-            ended = time.monotonic() - begun
-        finally:
-            after = live.end() if marks else None
+        except BaseException:
+            live.end(0)
+            raise
+        ended = time.monotonic() - begun
+        after = live.end(PATIENCE)
         if marks and after is None:
             raise Failed(f"not live {PATIENCE} s after it ended")
         own = deployer.own_share(ended)

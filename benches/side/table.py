@@ -76,7 +76,7 @@ def reasons(results):
 
 
 def notes(about):
-    text = [f"Medians of the runs in the third column (with the least and the most), after one warm-up; {about['runs']} were asked for"
+    text = [f"Medians of the runs in the third column (with the least and the most), {about['warm_up']}; {about['runs']} were asked for"
             + (f", {about['stopped']}" if about["stopped"] else "") + "."]  # fmt: skip
     text.append("Failed requests: least-median-most of a run; p50 and p99: medians of the runs; max: of all runs.")
     if not about["exact"]:
@@ -107,5 +107,5 @@ def load_average():
 
 
 def about(landfall, options, exact):
-    return {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "landfall": landfall, "runs": options.runs, "load": load_average(),
+    return {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "landfall": landfall, "runs": options.runs, "warm_up": "without a warm-up" if options.quick else "after one warm-up", "load": load_average(),
             "load_end": "-", "exact": exact, "stopped": "", "journeys": list(JOURNEYS)}  # fmt: skip
