@@ -107,5 +107,6 @@ def load_average():
 
 
 def about(landfall, options, exact):
-    return {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "landfall": landfall, "runs": options.runs, "warm_up": "without a warm-up" if options.quick else "after one warm-up", "load": load_average(),
+    warm_up = "without a warm-up" if options.quick else "after one warm-up"
+    return {"date": time.strftime("%Y-%m-%d"), "machine": machine(), "landfall": landfall, "runs": options.runs, "warm_up": warm_up, "load": load_average(),
             "load_end": "-", "exact": exact, "stopped": "", "journeys": list(JOURNEYS)}  # fmt: skip
