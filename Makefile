@@ -3,7 +3,8 @@
 #              whole servers boot Debian hosts (tests/vps)
 # make soak    killed at every instant there is, at 300 random times, and without power at every change of the disk: the better
 #              part of an hour; LANDFALL_SEED=N repeats the random times
-# make bench   Landfall beside a hand-written hook, in the same run; requests for certificates beside openssl's
+# make bench   Landfall beside a hand-written hook, turn by turn in one run, into docs/internals/performance.md: hours. How a push
+#              grows with the repository; requests for certificates beside openssl's. make bench BENCH=--quick: do they work?
 # make fuzz    make fuzz TARGET=push SECONDS=300: what comes from outside, mangled (tests/fuzz: certificate, key, push, server)
 # make deb     target/debian/landfall_VERSION_ARCH.deb from a release build
 # make static  one binary that needs no library: target/x86_64-unknown-linux-musl/release/landfall
@@ -22,9 +23,12 @@ test: tools servers
 soak: tools servers
 	LANDFALL_SOAK=1 cargo test --test killed -- --nocapture --test-threads 1
 
+BENCH = --out docs/internals/performance.md
+GROWTH =
 bench: tools
 	cargo build --release --quiet
-	benches/run
+	benches/run $(BENCH)
+	benches/growth $(GROWTH)
 	cargo bench --quiet --bench csr
 
 TARGET = certificate

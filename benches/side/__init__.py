@@ -1,0 +1,1 @@
+"""Deployers side by side: what benches/run and benches/growth are made of."""
