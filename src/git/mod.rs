@@ -81,6 +81,8 @@ impl<T> Tried<T> for Result<T, git2::Error> {
 impl Repo {
     /// Opens the bare repository at `path`. `GIT_*` variables are not read.
     pub fn open(path: &Path) -> Result<Self, GitError> {
+        // Trees are read once or twice each; kept, those of a large repository are most of a hook's memory.
+        git2::opts::enable_caching(false);
         let inner = git2::Repository::open_ext(
             path,
             git2::RepositoryOpenFlags::NO_SEARCH,

@@ -104,6 +104,20 @@ pub struct Stamps {
 }
 
 impl Stamps {
+    /// Room for as many more as another has; what it grows into otherwise is twice of what it needs.
+    pub fn with_room_of(other: &Self) -> Self {
+        Self {
+            entries: Vec::with_capacity(other.entries.len() + 64),
+            late: Vec::new(),
+        }
+    }
+
+    /// Notes again what [`Stamps::look_up`] found the same.
+    pub fn note_same(&mut self, path: &Path, object: &ObjectId, stat: &Stat) {
+        self.entries
+            .push([hash_path(path), hash_object(object), hash_stat(stat)]);
+    }
+
     /// Notes that `object` lies at `path` (from the tree's root) as `stat` says.
     pub fn note(&mut self, path: &Path, object: &ObjectId, stat: &Stat) {
         let entry = [hash_path(path), hash_object(object), hash_stat(stat)];

@@ -48,7 +48,7 @@ pub(super) fn write(
         folder_mode: made.mode() & 0o7777,
         writers,
         done: CheckedOut::default(),
-        stamps: Stamps::default(),
+        stamps: Stamps::with_room_of(known),
         folders: Vec::new(),
         modules: Vec::new(),
     };
@@ -214,7 +214,7 @@ impl Walk<'_> {
             match self.known.look_up(&relative, &stamped, &there) {
                 Known::Same => {
                     self.takes(there.size);
-                    self.stamps.note(&relative, &stamped, &there);
+                    self.stamps.note_same(&relative, &stamped, &there);
                     return Ok(());
                 }
                 // A link in a file's place is to what is shared.
