@@ -5,16 +5,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
@@ -254,6 +255,13 @@ impl Hint for CommandError {
         if printed(&["No space left on device", "ENOSPC"]) {
             return vec!["the disk is full, or has no inodes left: df -h; df -i".into()];
         }
+        let refused = match &self.problem {
+            Problem::Start(error) => too_many(error),
+            _ => None,
+        };
+        if refused.is_some() || said_too_many(&self.tail) {
+            return vec![TOO_MANY.into()];
+        }
         if matches!(self.problem, Problem::Signal(9) | Problem::Code(OF_KILLED)) {
             return vec![
                 "out of memory, if the kernel says so: dmesg | grep -i 'killed process'".into(),
@@ -278,6 +286,33 @@ impl Hint for CommandError {
     fn tool_output(&self) -> &[String] {
         &self.tail
     }
+}
+
+/// What to do where the kernel makes no more processes or threads (fork(2), EAGAIN).
+const TOO_MANY: &str = "too many processes or threads run already: end some (ps -eLf), or allow more: TasksMax= of the service \
+    or of user-UID.slice, and `nproc` in /etc/security/limits.conf";
+
+/// The hint for an error at starting a process or a thread, where there are too many.
+pub fn too_many(error: &io::Error) -> Option<String> {
+    (error.raw_os_error() == Some(Errno::EAGAIN as i32)).then(|| TOO_MANY.to_owned())
+}
+
+/// The hint where a program printed that it could start no more.
+pub fn printed_too_many(lines: &[String]) -> Option<String> {
+    said_too_many(lines).then(|| TOO_MANY.to_owned())
+}
+
+/// In the words of sh, of Python, of Node and of what Rust and C programs make of the errno.
+fn said_too_many(lines: &[String]) -> bool {
+    const WORDS: [&str; 5] = [
+        "Cannot fork",
+        "can't start new thread",
+        "Resource temporarily unavailable",
+        "uv_thread_create",
+        "EAGAIN",
+    ];
+    let mut lines = lines.iter();
+    lines.any(|line| WORDS.iter().any(|word| line.contains(word)))
 }
 
 /// Takes the lines a program prints, as they come.
@@ -328,11 +363,7 @@ pub fn output(cmd: &Cmd) -> Result<String, CommandError> {
 fn collect(cmd: &Cmd, sink: &dyn LineSink, keep: usize) -> Result<Vec<String>, CommandError> {
     tracing::debug!(command = %cmd.display(), cwd = ?cmd.cwd, "run");
     let _waiting = stretch::of_app(&cmd.short_name());
-    let (child, lines) = spawn(cmd).map_err(|problem| cmd.error(problem, VecDeque::new()))?;
-    let group = Pid::from_raw(child.id().cast_signed());
-    let (sender, messages) = mpsc::sync_channel(LINES_WAITING);
-    read_lines(lines, sender.clone());
-    wait_for(child, sender);
+    let (group, messages) = start(cmd).map_err(|problem| cmd.error(problem, VecDeque::new()))?;
     let (tail, kept, problem) = follow(cmd, sink, keep, group, &messages);
     match problem {
         None => Ok(kept),
@@ -340,15 +371,27 @@ fn collect(cmd: &Cmd, sink: &dyn LineSink, keep: usize) -> Result<Vec<String>, C
     }
 }
 
-fn spawn(cmd: &Cmd) -> Result<(Child, File), Problem> {
+/// Starts the program, and before it the threads that follow it: where the kernel makes no more of them, nothing runs.
+fn start(cmd: &Cmd) -> Result<(Pid, Receiver<Message>), Problem> {
     let (reader, writer) = io::pipe().map_err(Problem::Start)?;
+    let (sender, messages) = mpsc::sync_channel(LINES_WAITING);
+    read_lines(File::from(OwnedFd::from(reader)), sender.clone()).map_err(Problem::Start)?;
+    let children = wait_for(sender).map_err(Problem::Start)?;
+    let child = spawn(cmd, writer)?;
+    let group = Pid::from_raw(child.id().cast_signed());
+    // It waits for one.
+    let _ = children.send(child);
+    Ok((group, messages))
+}
+
+fn spawn(cmd: &Cmd, writer: PipeWriter) -> Result<Child, Problem> {
     let second = writer.try_clone().map_err(Problem::Start)?;
     let mut command = cmd.to_std();
     command.stdout(writer).stderr(second).process_group(0);
     if let Some(input) = &cmd.input {
         command.stdin(reading(input.clone()).map_err(Problem::Start)?);
     }
-    let child = command.spawn().map_err(|error| match error.kind() {
+    command.spawn().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             let path = cmd.env.get("PATH").map(String::as_str).unwrap_or_default();
             Problem::NotFound(if cmd.program.components().count() > 1 {
@@ -358,8 +401,7 @@ fn spawn(cmd: &Cmd) -> Result<(Child, File), Problem> {
             })
         }
         _ => Problem::Start(error),
-    })?;
-    Ok((child, File::from(OwnedFd::from(reader))))
+    })
 }
 
 /// Reads the next line into `bytes`, or `limit` bytes of it; gives how many.
@@ -371,15 +413,20 @@ pub fn read_line(source: &mut impl BufRead, limit: u64, bytes: &mut Vec<u8>) -> 
 /// The end of a pipe that gives `text`, however late and however little of it is read.
 fn reading(text: String) -> io::Result<io::PipeReader> {
     let (reader, mut writer) = io::pipe()?;
-    thread::spawn(move || {
+    aside(move || {
         // A program that does not want it all hangs up.
         let _ = writer.write_all(text.as_bytes());
-    });
+    })?;
     Ok(reader)
 }
 
-fn read_lines(source: File, sender: SyncSender<Message>) {
-    thread::spawn(move || {
+/// `work` in a thread of its own; an error where there are too many, which [`thread::spawn`] would panic at.
+pub fn aside(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().spawn(work).map(|_| ())
+}
+
+fn read_lines(source: File, sender: SyncSender<Message>) -> io::Result<()> {
+    aside(move || {
         let mut source = BufReader::new(source);
         let mut bytes = Vec::new();
         loop {
@@ -397,13 +444,18 @@ fn read_lines(source: File, sender: SyncSender<Message>) {
             }
         }
         let _ = sender.send(Message::Silence);
-    });
+    })
 }
 
-fn wait_for(mut child: Child, sender: SyncSender<Message>) {
-    thread::spawn(move || {
-        let _ = sender.send(Message::Ended(child.wait()));
-    });
+/// Waits for the child that it is given.
+fn wait_for(sender: SyncSender<Message>) -> io::Result<Sender<Child>> {
+    let (children, given) = mpsc::channel::<Child>();
+    aside(move || {
+        if let Ok(mut child) = given.recv() {
+            let _ = sender.send(Message::Ended(child.wait()));
+        }
+    })?;
+    Ok(children)
 }
 
 fn follow(

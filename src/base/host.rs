@@ -173,5 +173,7 @@ impl Host {
 
 /// `unix` (seconds since 1970) as RFC 3339 in UTC: `2026-11-20T09:55:00Z`.
 pub fn rfc3339(unix: u64) -> String {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(unix)).to_string()
+    /// 9999-12-31T23:59:59Z; the format has no later time, and a file may name one.
+    const LAST: u64 = 253_402_300_799;
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(unix.min(LAST))).to_string()
 }

@@ -35,6 +35,9 @@ mod ssh;
 mod status;
 mod working;
 
+#[cfg(fuzzing)]
+pub use ssh::judged;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

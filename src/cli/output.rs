@@ -46,16 +46,27 @@ pub(super) fn stderr_is_terminal() -> bool {
 
 /// An error: what, its causes, the tool's own output, what to do next.
 pub(super) fn error(error: &dyn Hint) {
-    say(format!("error: {}", printable_lines(&error.to_string())));
-    for cause in super::causes(error) {
-        say(format!("  caused by: {}", printable_lines(&cause)));
-    }
-    for line in error.tool_output() {
-        say(format!("  | {}", printable(line)));
-    }
-    for hint in error.hints() {
-        say(format!("hint: {}", printable_lines(&hint)));
-    }
+    error_lines(error).into_iter().for_each(say);
+}
+
+/// What [`error`] says.
+pub(super) fn error_lines(error: &dyn Hint) -> Vec<String> {
+    let mut lines = vec![format!("error: {}", printable_lines(&error.to_string()))];
+    let causes = super::causes(error);
+    lines.extend(
+        causes
+            .iter()
+            .map(|cause| format!("  caused by: {}", printable_lines(cause))),
+    );
+    let output = error.tool_output().iter();
+    lines.extend(output.map(|line| format!("  | {}", printable(line))));
+    let hints = error.hints();
+    lines.extend(
+        hints
+            .iter()
+            .map(|hint| format!("hint: {}", printable_lines(hint))),
+    );
+    lines
 }
 
 /// A word that was given, fit for a message.
@@ -69,10 +80,7 @@ fn printable_lines(text: &str) -> String {
 
 /// clap's own message: help and version are data, everything else is an error of usage.
 pub(super) fn clap_error(error: &clap::Error) -> ExitCode {
-    // clap repeats an argument as it is, and over ssh it is not the one who reads that has chosen it.
-    let plain = error.to_string();
-    let safe: Vec<String> = plain.lines().map(|line| shown(line, 400)).collect();
-    let safe = safe.join("\n");
+    let (plain, safe) = (error.to_string(), clap_text(error));
     if error.use_stderr() && safe != plain.trim_end_matches('\n') {
         say(safe);
     } else {
@@ -83,6 +91,13 @@ pub(super) fn clap_error(error: &clap::Error) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// What clap says. It repeats an argument as it is, and over ssh it is not the one who reads that has chosen it.
+pub(super) fn clap_text(error: &clap::Error) -> String {
+    let plain = error.to_string();
+    let safe: Vec<String> = plain.lines().map(|line| shown(line, 400)).collect();
+    safe.join("\n")
 }
 
 /// Rows under a heading, each column as wide as its widest cell; the last column is not padded.

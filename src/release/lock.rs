@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::layout::Home;
+use super::record::shown;
 use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::FsError;
 use crate::base::hint::{Hint, Kind};
@@ -18,12 +19,15 @@ pub struct Holder {
     /// The process.
     pub pid: u32,
     /// What it does: `deploy of a1b2c3d`, `rollback to 41`.
+    #[serde(deserialize_with = "shown")]
     pub what: String,
     /// For whom.
+    #[serde(deserialize_with = "shown")]
     pub who: String,
     /// Since when, in seconds since 1970.
     pub since: u64,
     /// Which version of Landfall.
+    #[serde(deserialize_with = "shown")]
     pub version: String,
 }
 

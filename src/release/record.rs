@@ -1,12 +1,22 @@
 //! What is known of a release: `release.json`, written whole, for people (`cat`), commands and the next deploy.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::base::disk::Room;
 use crate::base::names::{Fingerprint, ObjectId, ReleaseId, UrlPath};
+use crate::base::words::{printable, shorten};
 
 /// The version of the file's format.
 pub const FORMAT: u32 = 1;
+
+/// The longest text of a record or of a lock's holder, in characters.
+const LONGEST: usize = 300;
+
+/// Text that people are shown. The file is the app's to write, and who reads may be root at a terminal.
+pub(super) fn shown<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok(shorten(&printable(&text), LONGEST))
+}
 
 /// One release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,10 +30,13 @@ pub struct Record {
     /// That commit's tree.
     pub tree: ObjectId,
     /// The first line of the commit's message.
+    #[serde(deserialize_with = "shown")]
     pub subject: String,
     /// The branch or revision that was asked for.
+    #[serde(deserialize_with = "shown")]
     pub source: String,
     /// Who asked.
+    #[serde(deserialize_with = "shown")]
     pub who: String,
     /// The key that let them in, where it was one of `landfall key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,5 +174,24 @@ impl AppliedMigration {
     /// `app.name`, as people name it.
     pub fn label(&self) -> String {
         format!("{}.{}", self.app, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_says_acts_on_no_terminal() {
+        #[derive(Deserialize)]
+        struct Text(#[serde(deserialize_with = "shown")] String);
+        let read = |text: &str| {
+            let json = serde_json::to_string(text).unwrap();
+            serde_json::from_str::<Text>(&json).unwrap().0
+        };
+        assert_eq!(read("\u{1b}[2Jana"), "\\u{1b}[2Jana");
+        assert_eq!(read(&"x".repeat(9_000)).chars().count(), LONGEST);
+        let once = read(&"\u{7}".repeat(200));
+        assert_eq!(read(&once), once);
     }
 }

@@ -99,7 +99,7 @@ pub fn next_number(home: &Home) -> Result<ReleaseId, StoreError> {
         .chain(logged)
         .max()
         .map_or(0, |id| id.0);
-    Ok(ReleaseId(highest + 1))
+    Ok(ReleaseId(highest.saturating_add(1)))
 }
 
 /// Reads a release's record.
@@ -126,7 +126,7 @@ pub fn update(dir: &ReleaseDir, change: impl FnOnce(&mut Record)) -> Result<Reco
 /// The number of the next switch.
 pub fn next_turn(home: &Home) -> Result<u64, StoreError> {
     let turns = records(home)?.into_iter().map(|record| record.turn);
-    Ok(turns.max().unwrap_or_default() + 1)
+    Ok(turns.max().unwrap_or_default().saturating_add(1))
 }
 
 /// The releases a rollback may go to by itself, the one that was live last first: good ones that no rollback has left.

@@ -4,8 +4,9 @@
 //! Writing happens on a thread of its own with a bounded queue, so a client that stops reading, or goes away, never
 //! blocks the deploy (git gives a hook no signal for either).
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,8 @@ pub enum Style {
 /// The display of a push or of `landfall deploy`.
 pub struct Pusher {
     lines: Option<SyncSender<String>>,
+    /// Where lines are written to where there is no thread for it.
+    direct: Option<Arc<Mutex<dyn Write + Send>>>,
     writer: Option<JoinHandle<()>>,
     style: Style,
     /// The running stages: when each began, and when it was last heard of.
@@ -106,25 +109,30 @@ pub struct Pusher {
     transient: bool,
 }
 
+fn write(out: &Mutex<dyn Write + Send>, text: &str) -> io::Result<()> {
+    let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+    out.write_all(text.as_bytes()).and_then(|()| out.flush())
+}
+
 impl Pusher {
     /// Writes to `out`.
     pub fn new(out: impl Write + Send + 'static, style: Style) -> Self {
         let (lines, queue) = mpsc::sync_channel::<String>(QUEUE);
-        let mut out = out;
-        let writer = thread::spawn(move || {
+        let out: Arc<Mutex<dyn Write + Send>> = Arc::new(Mutex::new(out));
+        let of_writer = Arc::clone(&out);
+        let writer = thread::Builder::new().spawn(move || {
             for text in queue {
-                if out
-                    .write_all(text.as_bytes())
-                    .and_then(|()| out.flush())
-                    .is_err()
-                {
+                if write(&of_writer, &text).is_err() {
                     break;
                 }
             }
         });
+        // Without a thread to be had, the words still have to reach somebody.
+        let direct = writer.is_err().then_some(out);
         Self {
             lines: Some(lines),
-            writer: Some(writer),
+            direct,
+            writer: writer.ok(),
             style,
             running: Vec::new(),
             held: Vec::new(),
@@ -133,6 +141,10 @@ impl Pusher {
     }
 
     fn send(&mut self, text: String) {
+        if let Some(out) = &self.direct {
+            let _ = write(out, &text);
+            return;
+        }
         if let Some(lines) = &self.lines
             && let Err(TrySendError::Disconnected(_)) = lines.try_send(text)
         {

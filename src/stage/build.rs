@@ -7,6 +7,7 @@ pub mod frontend;
 pub mod python;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::Context;
@@ -132,16 +133,23 @@ pub fn run(
         .backend
         .as_ref()
         .map(|backend| (backend, ctx.events.start(Stage::Python)));
-    let (frontend, python) = thread::scope(|scope| {
-        let python = scope.spawn(|| match python {
+    let python = Mutex::new(python);
+    let install = || {
+        let python = python.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match python {
             Some((backend, running)) => python::run(ctx, plan, backend, release, running),
             None => Ok(()),
-        });
+        }
+    };
+    let (frontend, python) = thread::scope(|scope| {
+        let python = thread::Builder::new().spawn_scoped(scope, install);
         let frontend = match frontend {
             Some((frontend, running)) => frontend::run(ctx, plan, frontend, release, running),
             None => Ok(Built::default()),
         };
-        (frontend, python.join())
+        // Where there is no thread to be had, one comes after the other.
+        let python = python.map_or_else(|_| Ok(install()), thread::ScopedJoinHandle::join);
+        (frontend, python)
     });
     let python = python.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     match (frontend, python) {

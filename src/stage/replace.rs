@@ -210,11 +210,14 @@ impl Held {
         let _waiting = stretch::of_app("requests that waited are answered");
         let is_last = AtomicBool::new(false);
         thread::scope(|scope| {
-            for _ in 0..AT_A_TIME {
-                scope.spawn(|| relay_all(&self.listener, socket, &is_last));
+            // Where the kernel makes no more threads (fork(2), EAGAIN), fewer do; this one is the last.
+            for _ in 1..AT_A_TIME {
+                let work = || relay_all(&self.listener, socket, &is_last);
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
             }
             thread::sleep(LAST_ARRIVAL);
             is_last.store(true, Ordering::Release);
+            relay_all(&self.listener, socket, &is_last);
         });
         // A name nobody asks for any more; what is left of it, the next run removes.
         let _ = fs::remove_file(&self.aside);
@@ -254,11 +257,12 @@ fn relay(client: &UnixStream, socket: &Path) -> io::Result<()> {
     client.set_nonblocking(false)?;
     let server = UnixStream::connect(socket)?;
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let request = || {
             let _ = io::copy(&mut &*client, &mut &server);
             // nginx is gone, or the answer has ended; either way there is nothing more to say.
             let _ = server.shutdown(Shutdown::Write);
-        });
+        };
+        thread::Builder::new().spawn_scoped(scope, request)?;
         let answered = io::copy(&mut &server, &mut &*client);
         let _ = client.shutdown(Shutdown::Both);
         answered.map(drop)

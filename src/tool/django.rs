@@ -3,11 +3,11 @@
 //!
 //! takes: requests · gives: typed answers · touches: what the request asks for (the database, `STATIC_ROOT`)
 
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::base::command::{Cmd, LINE_LIMIT, LineSink, TAIL_LINES, read_line};
+use crate::base::command::{
+    Cmd, LINE_LIMIT, LineSink, TAIL_LINES, aside, printed_too_many, read_line, too_many,
+};
 use crate::base::hint::Hint;
 use crate::base::stretch;
 use crate::base::words::span;
@@ -67,7 +69,12 @@ pub enum DjangoError {
 impl Hint for DjangoError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Raised { kind, message, .. } => advice(kind, message).into_iter().collect(),
+            Self::Start(error) => too_many(error).into_iter().collect(),
+            Self::Raised { kind, message, .. } => advice(kind, message)
+                .or_else(|| printed_too_many(self.tool_output()))
+                .into_iter()
+                .collect(),
+            Self::Gone(printed) => printed_too_many(printed).into_iter().collect(),
             _ => Vec::new(),
         }
     }
@@ -296,30 +303,36 @@ impl Agent {
             .spawn()
             .map_err(DjangoError::Start)?;
         let (sender, messages) = mpsc::sync_channel(LINES_WAITING);
-        if let Some(stdout) = child.stdout.take() {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                each_line(stdout, ANSWER_LIMIT, |line| {
-                    sender.send(Message::Answer(line))
-                });
-                let _ = sender.send(Message::Closed);
-            });
-        }
-        if let Some(stderr) = child.stderr.take() {
-            thread::spawn(move || {
-                each_line(stderr, LINE_LIMIT, |line| {
-                    sender.send(Message::Printed(line))
-                });
-            });
-        }
         let requests = child.stdin.take();
-        Ok(Self {
+        let mut agent = Self {
             command: command.clone(),
             child,
             requests,
             messages,
             printed: Vec::new(),
-        })
+        };
+        agent.listen(sender).map_err(DjangoError::Start)?;
+        Ok(agent)
+    }
+
+    fn listen(&mut self, sender: SyncSender<Message>) -> io::Result<()> {
+        if let Some(stdout) = self.child.stdout.take() {
+            let sender = sender.clone();
+            aside(move || {
+                each_line(stdout, ANSWER_LIMIT, |line| {
+                    sender.send(Message::Answer(line))
+                });
+                let _ = sender.send(Message::Closed);
+            })?;
+        }
+        if let Some(stderr) = self.child.stderr.take() {
+            aside(move || {
+                each_line(stderr, LINE_LIMIT, |line| {
+                    sender.send(Message::Printed(line))
+                });
+            })?;
+        }
+        Ok(())
     }
 
     /// The command that starts the agent at `script` with the Python of `venv`.

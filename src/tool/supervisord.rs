@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::base::command::Cmd;
+use crate::base::command::{Cmd, printed_too_many, too_many};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
 use crate::base::host::SYSTEM_PATH;
@@ -200,7 +200,8 @@ impl Hint for SupervisordError {
                 vec![format!("see what it waits for: ps --ppid {pid}")]
             }
             Self::File(error) => error.hints(),
-            Self::Start(_) | Self::NotUp { .. } => Vec::new(),
+            Self::Start(error) => too_many(error).into_iter().collect(),
+            Self::NotUp { output, .. } => printed_too_many(output).into_iter().collect(),
         }
     }
 

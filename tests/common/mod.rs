@@ -17,6 +17,7 @@ pub(crate) mod sandbox;
 pub(crate) mod seed;
 pub(crate) mod site;
 pub(crate) mod state;
+pub(crate) mod tasks;
 
 pub(crate) use app::App;
 pub(crate) use peak::with_peak;
@@ -25,3 +26,4 @@ pub(crate) use probe::Probe;
 pub(crate) use push::Push;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use state::State;
+pub(crate) use tasks::Tasks;

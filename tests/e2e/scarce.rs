@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::common::checkpoints::{Checkpoints, go_on};
-use crate::common::{App, Probe, Push, Sandbox, State};
+use crate::common::{App, Probe, Push, Sandbox, State, Tasks};
 
 const PATHS: &[&str] = &["/", "/api/about/"];
 
@@ -215,6 +215,65 @@ fn too_few_file_descriptors_are_refused_and_leave_nothing() {
     }
     println!("{refused} of 8 limits were too low");
     assert!(refused > 1);
+}
+
+/// The kernel refuses to make a process or a thread: to git, to a hook, to what a hook runs.
+#[test]
+fn too_few_processes_are_refused_and_leave_nothing() {
+    const LIMITS: [usize; 12] = [2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 16, 22];
+    let sandbox = Sandbox::new("processes").live();
+    // Node waits for ever for threads that it could not make.
+    sandbox.write("landfall.toml", "[frontend]\ntimeout = \"6s\"\n");
+    let tasks = Tasks::new("few");
+    let probe = Probe::start(sandbox.address, PATHS);
+    let (mut by_git, mut by_us) = (0, 0);
+    for limit in LIMITS {
+        sandbox.name_release(&limit.to_string());
+        sandbox.commit(&format!("With {limit}"));
+        let before = State::of(&sandbox);
+        let live = sandbox.live();
+        tasks.limit(limit);
+        let mut git = sandbox.git_command();
+        let push = tasks
+            .count(&sandbox, git.args(PUSH))
+            .output()
+            .map(|output| Push::new(&output))
+            .unwrap();
+        let said = &push.stderr;
+        assert!(!said.contains("panicked"), "{limit}: {said}");
+        if push.code == Some(0) && sandbox.live() != live {
+            continue;
+        }
+        assert_eq!(sandbox.live(), live, "{limit}: {said}");
+        before.comes_back(&sandbox, &[]);
+        if said.contains("remote: landfall · ") {
+            by_us += 1;
+            assert!(
+                said.contains("hint: too many processes or threads")
+                    || said.contains("did not end within 6s"),
+                "{limit}: {said}"
+            );
+        } else {
+            by_git += 1;
+            assert!(
+                [
+                    "fork",
+                    "create thread",
+                    "create async",
+                    "temporarily unavailable"
+                ]
+                .iter()
+                .any(|text| said.contains(text)),
+                "{limit}: {said}"
+            );
+        }
+        let again = sandbox.push();
+        assert_eq!(again.code, Some(0), "{limit}: {}", again.stderr);
+        assert_eq!(sandbox.release_shown(), limit.to_string());
+    }
+    println!("{by_git} limits were too low for git, {by_us} for what Landfall runs");
+    assert!(by_us > 2);
+    let _ = probe.stop().lost_nothing();
 }
 
 #[test]

@@ -16,8 +16,8 @@ use clap::Parser;
 
 use self::request::Request;
 use super::key::place::Place;
-use super::{Ended, Globals, output, session};
-use crate::base::hint::{Hint, Kind};
+use super::{Command, Ended, Globals, output, session};
+use crate::base::hint::{Hint, Kind, Report};
 use crate::base::host::{Host, SYSTEM_PATH};
 use crate::base::names::{AppName, Fingerprint};
 use crate::base::server_paths::ServerPaths;
@@ -100,13 +100,96 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         host: surroundings(host, &settings_file, &entry),
         settings,
         settings_file,
-        role,
     };
-    match request::parse(host.path_var("SSH_ORIGINAL_COMMAND"))? {
-        None => Err(SshError::NoShell(role).into()),
-        Some(Request::Git(service, path)) => client.git(host, service, &path),
-        Some(Request::Landfall(words)) => client.command(&words),
+    match judge(
+        &client.settings.name,
+        role,
+        host.path_var("SSH_ORIGINAL_COMMAND"),
+    ) {
+        Ok(Asked::Git(service, path)) => client.git(host, service, &path),
+        Ok(Asked::Command(globals, command)) => super::run(&client.host, &globals, command),
+        Err(Refused::Usage(error)) => Err(Ended::Said(output::clap_error(&error))),
+        Err(Refused::Error(error)) => Err(Ended::Error(error)),
     }
+}
+
+/// What a client asks for and may have. Nothing of it has run.
+#[derive(Debug)]
+enum Asked {
+    Git(git::Service, String),
+    Command(Globals, Command),
+}
+
+/// What a client does not get.
+enum Refused {
+    /// The words of a command are not as it takes them; or help was asked for.
+    Usage(clap::Error),
+    Error(Report),
+}
+
+impl<E: Hint> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Error(Box::new(error))
+    }
+}
+
+/// What `original` asks for, where a key of `app` with that role may have it.
+fn judge(app: &AppName, role: Role, original: Option<PathBuf>) -> Result<Asked, Refused> {
+    match request::parse(original)? {
+        None => Err(SshError::NoShell(role).into()),
+        Some(Request::Git(service, _)) if role < service.role() => {
+            Err(SshError::NotAllowed(service.phrase().into(), role).into())
+        }
+        Some(Request::Git(service, path)) => Ok(Asked::Git(service, path)),
+        Some(Request::Landfall(words)) => judge_command(app, role, &words),
+    }
+}
+
+fn judge_command(app: &AppName, role: Role, words: &[String]) -> Result<Asked, Refused> {
+    let program = std::iter::once("landfall".to_owned());
+    let args = match super::Args::try_parse_from(program.chain(words.iter().cloned())) {
+        Ok(args) => args,
+        Err(_) if !request::is_of_landfall(words) => {
+            return Err(SshError::NotAllowed(words[0].clone(), role).into());
+        }
+        Err(error) => return Err(Refused::Usage(error)),
+    };
+    let phrase = allowed::phrase(words);
+    let access = allowed::of(&args.command);
+    if access.role.is_none_or(|needed| needed > role) || args.remote.is_some() {
+        return Err(SshError::NotAllowed(phrase, role).into());
+    }
+    if access.file.is_some() {
+        return Err(SshError::ServersFile(phrase).into());
+    }
+    if [args.app.as_ref(), access.app]
+        .into_iter()
+        .flatten()
+        .any(|named| named != app)
+    {
+        return Err(SshError::OtherApp(app.clone()).into());
+    }
+    let globals = Globals {
+        app: Some(app.clone()),
+        json: args.json,
+    };
+    Ok(Asked::Command(globals, args.command))
+}
+
+/// For the fuzz target `request`: what would run, in the words of `Debug`, or the lines that are said.
+#[cfg(fuzzing)]
+pub fn judged(app: &AppName, role: Role, original: &[u8]) -> Result<String, Vec<String>> {
+    use std::os::unix::ffi::OsStrExt;
+    let original = std::ffi::OsStr::from_bytes(original);
+    judge(app, role, Some(original.into()))
+        .map(|asked| format!("{asked:?}"))
+        .map_err(|refused| match refused {
+            Refused::Usage(error) => output::clap_text(&error)
+                .lines()
+                .map(str::to_owned)
+                .collect(),
+            Refused::Error(error) => output::error_lines(error.as_ref()),
+        })
 }
 
 /// What the commands see of the machine: nothing that the client or the account's own settings could have chosen.
@@ -134,14 +217,10 @@ struct Client {
     host: Host,
     settings: AppSettings,
     settings_file: PathBuf,
-    role: Role,
 }
 
 impl Client {
     fn git(&self, real: &Host, service: git::Service, path: &str) -> Result<(), Ended> {
-        if self.role < service.role() {
-            return Err(SshError::NotAllowed(service.phrase().into(), self.role).into());
-        }
         let home = Home::new(self.settings.home.clone(), self.settings.name.clone());
         if service == git::Service::ReceivePack
             && let Err(Ended::Error(error)) = again::make_possible(&self.host, &self.settings_file)
@@ -150,40 +229,6 @@ impl Client {
             output::error(error.as_ref());
         }
         Err(git::serve(&self.host, real, service, &home, path).into())
-    }
-
-    fn command(&self, words: &[String]) -> Result<(), Ended> {
-        let program = std::iter::once("landfall".to_owned());
-        let args = match super::Args::try_parse_from(program.chain(words.iter().cloned())) {
-            Ok(args) => args,
-            Err(_) if !request::is_of_landfall(words) => return Err(self.refused(&words[0])),
-            Err(error) => return Err(Ended::Said(output::clap_error(&error))),
-        };
-        let phrase = allowed::phrase(words);
-        let access = allowed::of(&args.command);
-        if access.role.is_none_or(|needed| needed > self.role) || args.remote.is_some() {
-            return Err(self.refused(&phrase));
-        }
-        if access.file.is_some() {
-            return Err(SshError::ServersFile(phrase).into());
-        }
-        let own = &self.settings.name;
-        if [args.app.as_ref(), access.app]
-            .into_iter()
-            .flatten()
-            .any(|app| app != own)
-        {
-            return Err(SshError::OtherApp(own.clone()).into());
-        }
-        let globals = Globals {
-            app: Some(own.clone()),
-            json: args.json,
-        };
-        super::run(&self.host, &globals, args.command)
-    }
-
-    fn refused(&self, what: &str) -> Ended {
-        SshError::NotAllowed(what.to_owned(), self.role).into()
     }
 }
 
@@ -196,7 +241,7 @@ mod tests {
 
     const SETTINGS: &str = "name = \"notes\"\nhome = \"/nowhere/notes\"\nbranch = \"master\"\nlisten = \"127.0.0.1:80\"\n";
 
-    fn client(role: Role) -> Client {
+    fn client() -> Client {
         Client {
             host: Host::fixed(
                 &[("LANDFALL_CONFIG_DIR", "/nowhere")],
@@ -205,21 +250,22 @@ mod tests {
             ),
             settings: server::parse(SETTINGS, "notes.toml").unwrap(),
             settings_file: "/nowhere/apps/notes.toml".into(),
-            role,
         }
     }
 
     /// How a request ends, in a word: what the command itself makes of an app that is not there is `ran`.
     fn ends(role: Role, text: &str) -> String {
-        let request = match request::parse(Some(PathBuf::from(text))) {
-            Ok(Some(request)) => request,
-            Ok(None) => return "shell".into(),
-            Err(error) => return format!("{:?}", error.kind()),
-        };
-        let client = client(role);
-        let result = match request {
-            Request::Git(service, path) => client.git(&client.host, service, &path),
-            Request::Landfall(words) => client.command(&words),
+        let client = client();
+        let result = match judge(&client.settings.name, role, Some(text.into())) {
+            Ok(Asked::Git(service, path)) => client.git(&client.host, service, &path),
+            Ok(Asked::Command(globals, command)) => {
+                super::super::run(&client.host, &globals, command)
+            }
+            Err(Refused::Usage(_)) => return "usage".into(),
+            Err(Refused::Error(error)) if error.kind() == Kind::Usage => {
+                return format!("{:?}", error.kind());
+            }
+            Err(Refused::Error(error)) => Err(Ended::Error(error)),
         };
         match result {
             Ok(()) => "ran".into(),
@@ -309,7 +355,7 @@ mod tests {
             (operate, "|| id", no(operate)),
             (operate, "ѕtatus", no(operate)),
             (operate, "status\nid", "Usage".into()),
-            (operate, "", "shell".into()),
+            (operate, "", "there is no shell here".into()),
         ] {
             assert_eq!(ends(role, text), end, "{text:?} as {role}");
         }
@@ -375,13 +421,17 @@ mod tests {
             else {
                 continue;
             };
-            let client = client(Role::Read);
             let program = std::iter::once("landfall".to_owned());
             if let Ok(args) =
                 super::super::Args::try_parse_from(program.chain(words.iter().cloned()))
             {
                 let may = allowed::of(&args.command).role == Some(Role::Read);
-                assert!(may || client.command(&words).is_err(), "{text:?}");
+                let judged = judge(
+                    &client().settings.name,
+                    Role::Read,
+                    Some(text.clone().into()),
+                );
+                assert!(may || judged.is_err(), "{text:?}");
             }
         }
     }

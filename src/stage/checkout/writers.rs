@@ -53,6 +53,8 @@ pub(super) struct Writers<'a> {
     repo: &'a Repo,
     batch: Vec<Job>,
     threads: Option<Threads>,
+    /// What was written where no thread could be had.
+    alone: Written,
 }
 
 struct Threads {
@@ -66,6 +68,7 @@ impl<'a> Writers<'a> {
             repo,
             batch: Vec::new(),
             threads: None,
+            alone: Written::default(),
         }
     }
 
@@ -76,9 +79,12 @@ impl<'a> Writers<'a> {
             return Ok(());
         }
         let batch = std::mem::take(&mut self.batch);
-        let threads = match self.threads.take() {
-            Some(threads) => threads,
+        let started = match self.threads.take() {
+            Some(threads) => Some(threads),
             None => Threads::start(self.repo)?,
+        };
+        let Some(threads) = started else {
+            return self.alone.write(self.repo, batch);
         };
         // Where nobody listens any more, each thread has failed, and `finish` says how.
         let sent = threads.jobs.send(batch).is_ok();
@@ -92,7 +98,7 @@ impl<'a> Writers<'a> {
 
     /// Waits until everything is written.
     pub(super) fn finish(self) -> Result<Written, CheckoutError> {
-        let mut all = Written::default();
+        let mut all = self.alone;
         let mut result = all.write(self.repo, self.batch);
         let Some(Threads { jobs, running }) = self.threads else {
             return result.map(|()| all);
@@ -116,17 +122,20 @@ impl<'a> Writers<'a> {
 }
 
 impl Threads {
-    fn start(repo: &Repo) -> Result<Self, CheckoutError> {
+    /// As many as the machine has processors for; none where the kernel makes no more (fork(2), EAGAIN).
+    fn start(repo: &Repo) -> Result<Option<Self>, CheckoutError> {
         let (jobs, waiting) = sync_channel::<Vec<Job>>(WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let running = (0..threads.min(MOST_THREADS))
-            .map(|_| {
-                let (repo, waiting) = (repo.again()?, Arc::clone(&waiting));
-                Ok(thread::spawn(move || work(&repo, &waiting)))
-            })
-            .collect::<Result<Vec<_>, CheckoutError>>()?;
-        Ok(Self { jobs, running })
+        let wanted = thread::available_parallelism().map_or(1, usize::from);
+        let mut running = Vec::new();
+        for _ in 0..wanted.min(MOST_THREADS) {
+            let (repo, waiting) = (repo.again()?, Arc::clone(&waiting));
+            match thread::Builder::new().spawn(move || work(&repo, &waiting)) {
+                Ok(thread) => running.push(thread),
+                Err(_) => break,
+            }
+        }
+        Ok((!running.is_empty()).then_some(Self { jobs, running }))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Very much of everything: files, bytes in one file, lines of a tool. The hooks' memory does not follow it.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{BufWriter, Read as _, Write as _};
 use std::process::Stdio;
 
-use crate::common::{App, Sandbox, with_peak};
+use crate::common::{App, Sandbox, State, with_peak};
 
 /// The most that a hook may take, in KiB.
 const MOST: u64 = 40 * 1024;
@@ -27,6 +27,89 @@ fn a_file_of_two_gigabytes_passes_through_little_memory() {
     assert_eq!(start, [0; 4096]);
     println!("a file of 2 GiB: hooks' peak {peak} KiB");
     assert!(peak > 0 && peak < MOST, "the hooks took {peak} KiB");
+}
+
+/// A commit of very many files with few contents, on top of what is there; gives the ref it lies at.
+fn many_files(sandbox: &Sandbox, folders: u32, in_each: u32) -> &'static str {
+    const CONTENTS: u32 = 300;
+    let mut git = sandbox
+        .git_command()
+        .args(["fast-import", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut to = BufWriter::new(git.stdin.take().unwrap());
+    for mark in 1..=CONTENTS {
+        let text = format!("content {mark}\n");
+        write!(to, "blob\nmark :{mark}\ndata {}\n{text}\n", text.len()).unwrap();
+    }
+    to.write_all(
+        b"commit refs/heads/many\ncommitter Ada <ada@example.org> 1700009999 +0000\ndata 4\nMany\nfrom refs/heads/master^0\n",
+    )
+    .unwrap();
+    for (folder, file) in
+        (0..folders).flat_map(|folder| (0..in_each).map(move |file| (folder, file)))
+    {
+        let mark = (folder * in_each + file) % CONTENTS + 1;
+        writeln!(to, "M 100644 :{mark} files/{folder}/{file}.txt").unwrap();
+    }
+    drop(to);
+    assert!(git.wait().unwrap().success());
+    "refs/heads/many"
+}
+
+#[test]
+fn a_hundred_thousand_files_in_one_push_are_served() {
+    const FOLDERS: u32 = 500;
+    const IN_EACH: u32 = 200;
+    /// The names of all files are known at once: so many bytes for each, besides the usual.
+    const FOR_NAMES: u64 = FOLDERS as u64 * IN_EACH as u64 * 300 / 1024;
+    let sandbox = Sandbox::new("many").app(App::Static).live();
+    let many = many_files(&sandbox, FOLDERS, IN_EACH);
+    let (_, peak) = with_peak(&sandbox, || {
+        let refspec = format!("{many}:refs/heads/master");
+        sandbox.push_with(&["production", &refspec]).accepted()
+    });
+    let below = sandbox.home.join("current/src/files");
+    let folders = fs::read_dir(&below).unwrap().flatten();
+    let there: usize = folders
+        .map(|folder| fs::read_dir(folder.path()).unwrap().count())
+        .sum();
+    assert_eq!(there, (FOLDERS * IN_EACH) as usize);
+    // 499 * 200 + 199 is the last file; contents come round every 300.
+    for (path, content) in [
+        ("/files/0/0.txt", "content 1\n"),
+        ("/files/1/100.txt", "content 1\n"),
+        ("/files/499/199.txt", "content 100\n"),
+    ] {
+        assert_eq!(sandbox.get(path).ok().text(), content, "{path}");
+    }
+    println!("100,000 files: hooks' peak {peak} KiB");
+    assert!(
+        peak > 0 && peak < MOST + FOR_NAMES,
+        "the hooks took {peak} KiB"
+    );
+}
+
+/// On one line, which no parser should be given.
+#[test]
+fn a_landfall_toml_of_50_mb_is_refused_unread() {
+    let sandbox = Sandbox::new("toml").app(App::Static).live();
+    let before = State::of(&sandbox);
+    sandbox.write(
+        "landfall.toml",
+        format!("path = \"{}\"\n", "x".repeat(50_000_000)),
+    );
+    sandbox.commit("Settings of 50 MB");
+    let (push, peak) = with_peak(&sandbox, || sandbox.push().rejected());
+    let push = push.said("landfall.toml is larger than 1 MiB");
+    assert!(push.stderr.len() < 2_000, "{}", push.stderr.len());
+    println!("landfall.toml of 50 MB: hooks' peak {peak} KiB");
+    assert!(peak > 0 && peak < MOST, "the hooks took {peak} KiB");
+    before.comes_back(&sandbox, &[]);
+    sandbox.write("landfall.toml", "");
+    sandbox.commit("No settings");
+    let _ = sandbox.push().accepted();
 }
 
 #[test]

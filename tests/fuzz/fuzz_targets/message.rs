@@ -3,12 +3,18 @@
 /// Longer ones are no single sentence.
 const LONGEST: usize = 900;
 
+#[allow(dead_code, reason = "not of every target")]
 pub fn must_be_clear(message: &str) {
     assert!(!message.trim().is_empty());
+    must_be_a_line(message);
+}
+
+#[allow(dead_code, reason = "not of every target")]
+pub fn must_be_a_line(line: &str) {
     assert!(
-        message.chars().count() <= LONGEST,
+        line.chars().count() <= LONGEST,
         "{} characters",
-        message.chars().count()
+        line.chars().count()
     );
-    assert!(!message.contains(char::is_control), "{message:?}");
+    assert!(!line.contains(char::is_control), "{line:?}");
 }
