@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
-use crate::base::names::ReleaseId;
+use crate::base::names::{AppName, ReleaseId};
 use crate::base::occupants;
 use crate::base::stretch;
+use crate::config::server::Mode;
 use crate::release::cache::{self, Shelf};
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
@@ -32,6 +33,9 @@ pub enum RecoverError {
     /// supervisord does not start.
     #[error("the app's supervisord cannot be started")]
     Daemon(#[from] SupervisordError),
+    /// systemd does not run the app's service.
+    #[error("the app's service, landfall@{0}, does not run")]
+    Service(AppName),
     /// supervisord does not do as told.
     #[error(transparent)]
     Supervisor(#[from] RpcError),
@@ -44,6 +48,9 @@ impl Hint for RecoverError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Daemon(error) => error.hints(),
+            Self::Service(app) => vec![format!(
+                "on the server, as root: systemctl restart landfall@{app}; journalctl -u landfall@{app}"
+            )],
             Self::Supervisor(error) => error.hints(),
             Self::Store(error) => error.hints(),
         }
@@ -68,7 +75,12 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
     if daemon.pid().is_none() {
         orphans::of_supervisord(ctx);
     }
-    daemon.start(START)?;
+    match ctx.app.mode() {
+        Mode::User(_) => daemon.start(START)?,
+        // One of our own would run outside the service, with none of its walls, and in its way when it starts again.
+        Mode::Server if daemon.wait_until_up(START) => {}
+        Mode::Server => return Err(RecoverError::Service(ctx.home.app().clone())),
+    }
     orphans::of_nginx(ctx, daemon.pid())?;
     let live = store::live(ctx.home)?;
     for id in store::numbers(ctx.home)? {

@@ -102,6 +102,18 @@ impl Daemon {
         }
     }
 
+    /// Waits until it is up, at most `timeout`: for one that somebody else starts. True if it is.
+    pub fn wait_until_up(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        while !self.is_up() {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(POLL);
+        }
+        true
+    }
+
     /// It listens before it goes into the background, and writes its pid after that (supervisor/supervisord.py, `run`).
     fn is_up(&self) -> bool {
         socket::unix(&self.socket, CONNECT_TIMEOUT).is_ok() && self.pid().is_some()

@@ -267,6 +267,11 @@ for stage in ["boot", "verify"]:
     is_back()
     nothing_is_left()
     print(f"processes killed at {stage}: {before} -> {after}, push ended {ended:.1f}, back {back:.1f}, all {time.time() - begun:.1f} s", flush=True)
+
+# A push while systemd waits before it starts the service again: it waits, too, and starts no supervisord outside the service.
+ok("systemctl kill -s KILL landfall@beta.service")
+push("in the gap")
+assert is_back() == "in the gap"
 "#;
 
 #[test]
@@ -295,7 +300,7 @@ fn an_app_whose_processes_or_server_end_while_it_deploys() {
             vps.power_cut();
         }
         let script = format!(
-            "{MIDWAY}\nname = is_back()\nassert name in (\"after verify\", \"after reboot\", \"at {stage}\"), name\n\
+            "{MIDWAY}\nname = is_back()\nassert name in (\"in the gap\", \"after reboot\", \"at {stage}\"), name\n\
              push(\"after {end}\")\nis_back()\nnothing_is_left()\nprint(\"{end} at {stage}:\", name, end=\"\")"
         );
         println!(

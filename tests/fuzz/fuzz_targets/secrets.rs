@@ -8,7 +8,9 @@ const WINDOW: usize = 8;
 fn windows() -> &'static HashSet<Vec<u8>> {
     static WINDOWS: OnceLock<HashSet<Vec<u8>>> = OnceLock::new();
     WINDOWS.get_or_init(|| {
-        let folder = std::env::var("LANDFALL_FUZZ_SEEDS").expect("make fuzz names the seeds");
+        let folder = std::env::var("LANDFALL_FUZZ_SEEDS").unwrap_or_else(|_| {
+            concat!(env!("CARGO_MANIFEST_DIR"), "/target/tmp/fuzz-seeds").into()
+        });
         let mut windows = HashSet::new();
         for entry in std::fs::read_dir(folder)
             .expect("there are seeds")
