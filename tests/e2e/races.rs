@@ -77,6 +77,10 @@ fn deploys(sandbox: &Sandbox) -> BTreeSet<u32> {
         .flatten()
     {
         let path = entry.path();
+        // Beside each log lies its trace.
+        if path.extension().is_none_or(|ending| ending != "log") {
+            continue;
+        }
         let number = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let begun = text
