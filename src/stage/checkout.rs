@@ -88,7 +88,8 @@ impl Hint for CheckoutError {
             Self::UnsafePath(_) | Self::LongPath(_) => vec!["remove it: git rm --cached PATH, commit, push again".into()],
             Self::LfsPointers { .. } => vec![
                 "take them out of LFS: git lfs migrate export --include='PATTERN' --everything".into(),
-                "or keep them on the server: landfall shared add PATH --from FILE".into(),
+                "or take them out of git and keep them on the server: git rm --cached PATH; landfall shared add PATH --from FILE"
+                    .into(),
             ],
             Self::Submodules(_) => vec![
                 "put the files themselves into the repository: git rm --cached PATH, rm -rf PATH/.git, git add PATH"
