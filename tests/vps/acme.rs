@@ -127,7 +127,7 @@ impl Server {
         ));
         for name in NAMES {
             self.vps.sh(&format!(
-                "curl -s --cacert /root/ca/visitor.pem --resolve {name}:443:127.0.0.1 -o /dev/null https://{name}/"
+                "curl -s --retry 5 --retry-delay 1 --retry-all-errors --cacert /root/ca/visitor.pem --resolve {name}:443:127.0.0.1 -o /dev/null https://{name}/"
             ));
         }
     }

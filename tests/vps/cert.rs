@@ -154,7 +154,7 @@ fn a_request_becomes_a_served_certificate_and_every_mistake_leaves_the_old_one()
         ("second.example.org", 8443),
     ] {
         assert_eq!(shown(&vps, name, port), issued, "{name}:{port}");
-        vps.sh(&format!("curl -s --cacert /root/ca/root.pem --resolve {name}:{port}:127.0.0.1 -o /dev/null https://{name}:{port}/"));
+        vps.sh(&format!("curl -s --retry 5 --retry-delay 1 --retry-all-errors --cacert /root/ca/root.pem --resolve {name}:{port}:127.0.0.1 -o /dev/null https://{name}:{port}/"));
     }
     assert_eq!(vps.sh("ls /etc/ssl/landfall/alpha/pending"), "");
     assert_eq!(
@@ -253,7 +253,8 @@ fn a_self_signed_one_takes_force(vps: &Vps) {
     let refused = vps.exec(&["landfall", "cert", "self-signed"]);
     assert_eq!(refused.status.code(), Some(5), "{}", error_of(&refused));
     vps.ok(&["landfall", "cert", "self-signed", "--force", "--days", "30"]);
-    vps.sh("curl -s --cacert /etc/ssl/landfall/alpha/current/fullchain.pem --resolve www.alpha.example.org:443:127.0.0.1 -o /dev/null https://www.alpha.example.org/");
+    // A worker that nginx is retiring may still take a connection that came before the reload reached it, with the old pair.
+    vps.sh("curl -s --retry 5 --retry-delay 1 --retry-all-errors --cacert /etc/ssl/landfall/alpha/current/fullchain.pem --resolve www.alpha.example.org:443:127.0.0.1 -o /dev/null https://www.alpha.example.org/");
     let status = vps.exec(&["landfall", "cert", "status"]);
     assert_eq!(status.status.code(), Some(1), "{}", text_of(&status));
     // A site that is applied leaves it alone.

@@ -193,7 +193,7 @@ fn each_mistake_is_refused_with_its_code_or_put_right() {
         assert_eq!(shown(&vps, "alpha.example.org", 443), leaf, "{file}");
         vps.sh(&format!(
             "cmp /etc/ssl/landfall/alpha/current/fullchain.pem /root/ca/{key}.chain
-             curl -s --cacert /root/ca/root.pem --resolve second.example.org:443:127.0.0.1 -o /dev/null https://second.example.org/"
+             curl -s --retry 5 --retry-delay 1 --retry-all-errors --cacert /root/ca/root.pem --resolve second.example.org:443:127.0.0.1 -o /dev/null https://second.example.org/"
         ));
     }
     println!(
