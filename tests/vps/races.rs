@@ -218,7 +218,7 @@ fn everything_at_once_on_one_app() {
 
 /// A deploy that is stopped at an instant, by the app's user, and whoever pushes after it.
 const MIDWAY: &str = r#"
-WORK, POINTS, BOTH = "/var/tmp/work", "/var/tmp/points", ("/", "/api/about/")
+WORK, POINTS, BOTH = "/var/tmp/project", "/var/tmp/points", ("/", "/api/about/")
 def commit(name):
     open(f"{WORK}/frontend/src/release.js", "w").write(f'export const RELEASE = "{name}";\n')
     open(f"{WORK}/backend/small/release.py", "w").write(f'RELEASE = "{name}"\n')
@@ -287,8 +287,8 @@ fn an_app_whose_processes_or_server_end_while_it_deploys() {
         .status();
     assert!(tar.unwrap().success());
     vps.copy_in(&packed, "/root/small.tar");
-    vps.sh("mkdir /var/tmp/work; tar -C /var/tmp/work -xf /root/small.tar
-            sed -i 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = [\"*\"]/' /var/tmp/work/backend/small/settings.py");
+    vps.sh("mkdir /var/tmp/project; tar -C /var/tmp/project -xf /root/small.tar
+            sed -i 's/^ALLOWED_HOSTS = .*/ALLOWED_HOSTS = [\"*\"]/' /var/tmp/project/backend/small/settings.py");
     print!("{}", python(&vps, "beta", &format!("{MIDWAY}\n{KILLED}")));
 
     for (stage, end) in [("health", "reboot"), ("live", "power cut")] {
