@@ -6,6 +6,10 @@ use serde::Serialize;
 
 use super::trace::{BEGIN, Event};
 use crate::base::stretch::{APP, OWN, PROCESS, STAGE, WAITING};
+use crate::base::words::{printable, shorten};
+
+/// The longest name that is shown, in characters.
+const LONGEST: usize = 80;
 
 /// The times of one run, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -52,6 +56,11 @@ impl Timing {
         let events: Vec<Event> = text
             .lines()
             .filter_map(|line| serde_json::from_str(line.trim_end_matches(',')).ok())
+            // The file is the app's to write, and who reads may be root at a terminal.
+            .map(|event: Event| Event {
+                name: shorten(&printable(&event.name), LONGEST),
+                ..event
+            })
             .collect();
         let begin = events.iter().rposition(|event| event.name == BEGIN)?;
         Self::of(&events[begin + 1..])
@@ -181,6 +190,21 @@ mod tests {
         );
         assert_eq!(timing.stages[1].app_ms, 10.0);
         assert_eq!(timing.programs[0].what, "npm ci");
+    }
+
+    #[test]
+    fn what_an_app_has_written_into_a_trace_does_nothing_to_a_terminal() {
+        let text = [
+            event(BEGIN, BEGIN, 0, 0),
+            event("npm\u{1b}[2J ci", APP, 1, 5),
+            event("deploy", PROCESS, 0, 9),
+        ]
+        .map(|event| serde_json::to_string(&event).unwrap())
+        .join(",\n");
+        let timing = Timing::read(&text).unwrap();
+        assert!(!timing.programs[0].what.contains(char::is_control));
+        let raw = super::super::trace::closed("[\n{\"name\":\"\u{1b}[2J\"},\n");
+        assert!(!raw.contains('\u{1b}'), "{raw:?}");
     }
 
     #[test]

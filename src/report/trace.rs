@@ -19,6 +19,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::base::stretch::TARGET;
+use crate::base::words::printable;
 
 /// Events kept for a file that is not known yet.
 const MOST_WAITING: usize = 1000;
@@ -81,10 +82,12 @@ pub fn begin_run() {
 
 /// A trace's text with its last bracket, as strict readers of JSON want it. A line that was cut off is left out.
 pub fn closed(text: &str) -> String {
-    let whole: Vec<&str> = text
+    let whole: Vec<String> = text
         .lines()
         .map(|line| line.trim_end_matches(','))
         .filter(|line| line.starts_with('{') && line.ends_with('}'))
+        // The file is the app's to write, and who reads may be root at a terminal.
+        .map(printable)
         .collect();
     format!("[\n{}\n]", whole.join(",\n"))
 }
