@@ -241,6 +241,19 @@ impl Sandbox {
         );
     }
 
+    /// A worker and a singleton, which stay, and a check of the app's own: every stage of the path has something to do.
+    pub(crate) fn add_workers(&self) {
+        self.write(
+            "landfall.toml",
+            "[gate]\nrun = [\"true\"]\n[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"0s\"\n\
+             [workers.clock]\ncommand = \"python ticker.py\"\nready_after = \"0s\"\nsingleton = true\n",
+        );
+        self.write(
+            "backend/ticker.py",
+            "import time\nwhile True:\n    time.sleep(1)\n",
+        );
+    }
+
     /// Commits everything; gives the commit's id.
     pub(crate) fn commit(&self, message: &str) -> String {
         self.git(&["add", "--all"]);
@@ -285,6 +298,15 @@ impl Sandbox {
     #[must_use]
     pub(crate) fn push(&self) -> Push {
         self.push_with(&["production", "HEAD:refs/heads/master"])
+    }
+
+    /// The same, not run yet; what it says goes into a pipe.
+    pub(crate) fn push_command(&self) -> Command {
+        let mut push = self.git_command();
+        push.args(["push", "production", "HEAD:refs/heads/master"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::piped());
+        push
     }
 
     /// `git push` with these arguments.

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 use crate::common::checkpoints::{Checkpoints, go_on};
@@ -35,20 +35,8 @@ enum End {
 
 fn with_workers(name: &str) -> Sandbox {
     let sandbox = Sandbox::new(name).setting("keep_releases = 1").create();
-    add_workers(&sandbox);
+    sandbox.add_workers();
     sandbox
-}
-
-fn add_workers(sandbox: &Sandbox) {
-    sandbox.write(
-        "landfall.toml",
-        "[gate]\nrun = [\"true\"]\n[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"0s\"\n\
-         [workers.clock]\ncommand = \"python ticker.py\"\nready_after = \"0s\"\nsingleton = true\n",
-    );
-    sandbox.write(
-        "backend/ticker.py",
-        "import time\nwhile True:\n    time.sleep(1)\n",
-    );
 }
 
 /// Commits a release of this name; gives the commit.
@@ -57,19 +45,11 @@ fn commit(sandbox: &Sandbox, name: &str) -> String {
     sandbox.commit(name)
 }
 
-fn push(sandbox: &Sandbox) -> Command {
-    let mut push = sandbox.git_command();
-    push.args(["push", "production", "HEAD:refs/heads/master"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    push
-}
-
 /// Pushes until Landfall stands at the instant, kills the client, lets Landfall go on, and waits for the end.
 #[track_caller]
 fn lose_at(sandbox: &Sandbox, instant: &str) {
     let points = Checkpoints::new(sandbox, instant).stop_at(instant, 1);
-    let mut client = points.watch(&mut push(sandbox)).spawn().unwrap();
+    let mut client = points.watch(&mut sandbox.push_command()).spawn().unwrap();
     let Some(hook) = points.reached(&mut client) else {
         let pushed = client.wait_with_output().unwrap();
         panic!("no {instant}: {}", said(&pushed));
@@ -225,7 +205,7 @@ fn a_client_that_is_lost_at_any_stage() {
 #[test]
 fn a_connection_over_ssh_that_is_lost() {
     let (sandbox, sshd) = ssh::with_keys("ssh-gone", App::Small);
-    add_workers(&sandbox);
+    sandbox.add_workers();
     commit(&sandbox, "1");
     let _ = sandbox.push().accepted();
     let probe = Probe::start(sandbox.address, PATHS);
@@ -234,7 +214,7 @@ fn a_connection_over_ssh_that_is_lost() {
         let id = commit(&sandbox, &name);
         let before = Before::of(&sandbox);
         let points = Checkpoints::new(&sandbox, ssh::CHECKPOINTS).stop_at(stage, 1);
-        let mut client = push(&sandbox).spawn().unwrap();
+        let mut client = sandbox.push_command().spawn().unwrap();
         let hook = points.reached(&mut client);
         assert!(sshd.drop_sessions() > 0, "{stage}: nobody is connected");
         let told = Push::new(&client.wait_with_output().unwrap());
@@ -263,7 +243,7 @@ fn what_finishes_a_deploy_alone_is_cancelled_before_the_switch_and_refused_after
     let id = commit(&sandbox, "2");
 
     let points = Checkpoints::new(&sandbox, "live").stop_at("prepared", 1);
-    let client = points.watch(&mut push(&sandbox)).spawn().unwrap();
+    let client = points.watch(&mut sandbox.push_command()).spawn().unwrap();
     lose_and_wait(&sandbox, &points, client, "live");
     let moved = sandbox.remote_ref("refs/heads/master");
     assert_eq!(moved.as_deref(), Some(&*id), "git was to have moved it");
@@ -278,7 +258,7 @@ fn what_finishes_a_deploy_alone_is_cancelled_before_the_switch_and_refused_after
     assert!(log.contains("cancelled by `landfall cancel` ("), "{log}");
 
     let points = Checkpoints::new(&sandbox, "workers").stop_at("prepared", 1);
-    let client = points.watch(&mut push(&sandbox)).spawn().unwrap();
+    let client = points.watch(&mut sandbox.push_command()).spawn().unwrap();
     let finisher = lose_and_wait(&sandbox, &points, client, "workers");
     let output = sandbox.landfall(&["cancel"]);
     assert_eq!(output.status.code(), Some(5), "{}", said(&output));

@@ -25,14 +25,6 @@ fn second(name: &str, lines: &str) -> Sandbox {
     sandbox
 }
 
-fn push(sandbox: &Sandbox) -> Command {
-    let mut push = sandbox.git_command();
-    push.args(["push", "production", "HEAD:refs/heads/master"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    push
-}
-
 fn begin(mut command: Command) -> Child {
     command.spawn().expect("it runs")
 }
@@ -71,7 +63,7 @@ fn a_deploy_that_is_cancelled_leaves_nothing_and_git_rejects_the_push() {
     let sandbox = second("cancel", "[gate]\nrun = [\"sleep 611\"]\n");
     let before = State::of(&sandbox);
     let probe = Probe::start(sandbox.address, PATHS);
-    let pushing = begin(push(&sandbox));
+    let pushing = begin(sandbox.push_command());
     until_runs(&sandbox, "sleep 611");
     let attached = attach(&sandbox);
     let output = sandbox.landfall(&["cancel"]);
@@ -120,7 +112,7 @@ fn one_that_is_cancelled_right_before_the_switch_puts_the_branch_back() {
     let folder = sandbox.root.join("checkpoints");
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("stop"), "live 1").unwrap();
-    let mut command = push(&sandbox);
+    let mut command = sandbox.push_command();
     command.env("LANDFALL_CHECKPOINTS", &folder);
     let pushing = begin(command);
     until("the run stands before the switch", LIMIT, || {
@@ -148,7 +140,7 @@ fn what_is_live_is_not_cancelled_and_goes_on() {
         "cancel-too-late",
         "[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"8s\"\n",
     );
-    let pushing = begin(push(&sandbox));
+    let pushing = begin(sandbox.push_command());
     until("the switch", LIMIT, || sandbox.live() == Some(2));
     let attached = attach(&sandbox);
     let output = sandbox.landfall(&["cancel"]);
@@ -169,7 +161,7 @@ fn a_client_that_reads_nothing_holds_nothing_up() {
     let check =
         "python3 -c 'import sys; [print(str(n) * 9000) for n in range(100, 140)]; sys.exit(1)'";
     let sandbox = second("unread", &format!("[gate]\nrun = [\"{check}\"]\n"));
-    let mut pushing = begin(push(&sandbox));
+    let mut pushing = begin(sandbox.push_command());
     let hooks = || {
         let all = machine::all_of(&sandbox.root);
         all.into_iter()

@@ -50,15 +50,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn new(name: &str) -> Self {
         let sandbox = Sandbox::new(name).setting("keep_releases = 1").create();
-        sandbox.write(
-            "landfall.toml",
-            "[gate]\nrun = [\"true\"]\n[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"0s\"\n\
-             [workers.clock]\ncommand = \"python ticker.py\"\nready_after = \"0s\"\nsingleton = true\n",
-        );
-        sandbox.write(
-            "backend/ticker.py",
-            "import time\nwhile True:\n    time.sleep(1)\n",
-        );
+        sandbox.add_workers();
         let ssh = let_in(&sandbox);
         let mut scene = Self {
             sandbox,
