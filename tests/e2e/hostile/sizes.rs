@@ -63,7 +63,7 @@ fn a_hundred_thousand_files_in_one_push_are_served() {
     const FOLDERS: u32 = 500;
     const IN_EACH: u32 = 200;
     /// The names of all files are known at once: so many bytes for each, besides the usual.
-    const FOR_NAMES: u64 = FOLDERS as u64 * IN_EACH as u64 * 300 / 1024;
+    const FOR_NAMES: u64 = FOLDERS as u64 * IN_EACH as u64 * 150 / 1024;
     let sandbox = Sandbox::new("many").app(App::Static).live();
     let many = many_files(&sandbox, FOLDERS, IN_EACH);
     let (_, peak) = with_peak(&sandbox, || {
