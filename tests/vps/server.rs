@@ -1,14 +1,10 @@
 //! A server as `landfall server setup` leaves it, with apps on it.
 
-use crate::package::install;
 use crate::{Layer, Vps};
 
 /// A host with Landfall installed from its package and set up.
 pub(crate) fn set_up(name: &str) -> Vps {
-    let vps = Vps::boot(name, Layer::Packages);
-    install(&vps);
-    vps.ok(&["landfall", "server", "setup"]);
-    vps
+    Vps::boot(name, Layer::SetUp)
 }
 
 /// Makes an app of the server's.

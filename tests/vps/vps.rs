@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub(crate) enum Layer {
     Bare,
     /// The packages that `landfall server setup` asks for (`tests/vps/packages`), installed but not set up.
     Packages,
+    /// Landfall installed from its package, and the server set up by it.
+    SetUp,
 }
 
 /// The releases of Debian that are tried.
@@ -56,6 +59,7 @@ impl Vps {
 
     /// Boots a host with that release.
     pub(crate) fn boot_release(name: &str, release: Debian, layer: Layer) -> Self {
+        let model = (layer == Layer::SetUp).then(model);
         let slot = slot();
         let stale = host(&["down", "--stale"]);
         assert!(stale.status.success(), "{}", error_of(&stale));
@@ -67,6 +71,9 @@ impl Vps {
         args.extend(["--release", release.codename()]);
         if layer == Layer::Packages {
             args.extend(["--layer", &packages]);
+        }
+        if let Some(model) = model {
+            args.extend(["--like", model]);
         }
         let up = host(&args);
         assert!(
@@ -181,6 +188,20 @@ impl Vps {
         command.args(argv).stdin(Stdio::null());
         command
     }
+}
+
+/// A server that was set up, made once for all tests of this process: what they begin with. Only the tests of the setup itself
+/// see each run of it.
+fn model() -> &'static str {
+    static MODEL: OnceLock<String> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        let vps = Vps::boot("model", Layer::Packages);
+        crate::package::install(&vps);
+        vps.ok(&["landfall", "server", "setup"]);
+        let done = host(&["model", &vps.name]);
+        assert!(done.status.success(), "{}", error_of(&done));
+        vps.name.clone()
+    })
 }
 
 impl Drop for Vps {
