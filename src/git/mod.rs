@@ -5,6 +5,7 @@ mod refs;
 mod remotes;
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use crate::base::hint::Hint;
 use crate::base::names::{BranchName, NameError, ObjectId};
@@ -81,8 +82,7 @@ impl<T> Tried<T> for Result<T, git2::Error> {
 impl Repo {
     /// Opens the bare repository at `path`. `GIT_*` variables are not read.
     pub fn open(path: &Path) -> Result<Self, GitError> {
-        // Trees are read once or twice each; kept, those of a large repository are most of a hook's memory.
-        git2::opts::enable_caching(false);
+        hold_little_in_memory();
         let inner = git2::Repository::open_ext(
             path,
             git2::RepositoryOpenFlags::NO_SEARCH,
@@ -179,6 +179,27 @@ impl Repo {
         self.quarantine = Some(folder.to_owned());
         Ok(())
     }
+}
+
+/// Of a pack, this much is mapped at a time, and of all packs; libgit2's own limits are a gigabyte and eight.
+const MAPPED_AT_ONCE: usize = 1024 * 1024;
+const MAPPED_MOST: usize = 8 * MAPPED_AT_ONCE;
+
+/// What was read of a pack counts as memory of this process for as long as it is mapped.
+fn hold_little_in_memory() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Trees are read once or twice each; kept, those of a large repository are most of a hook's memory.
+        git2::opts::enable_caching(false);
+        // SAFETY: two numbers in libgit2, which it reads when it opens a pack; no repository was opened before this.
+        #[expect(unsafe_code, reason = "libgit2 has its limits in variables")]
+        let limited = unsafe {
+            git2::opts::set_mwindow_size(MAPPED_AT_ONCE)
+                .and_then(|()| git2::opts::set_mwindow_mapped_limit(MAPPED_MOST))
+        };
+        // Without them, it works all the same.
+        drop(limited);
+    });
 }
 
 /// The id git would give to a blob with this content; the hash under all our cache keys.
