@@ -84,7 +84,7 @@ pub fn prepare(
         commit: request.commit.id.clone(),
         subject: request.commit.subject.clone(),
     });
-    if let Err(error) = repo.sync_what_git_writes() {
+    if let Err(error) = repo.set_up_for_pushes() {
         ctx.events
             .note(format!("git is not made to sync what it writes: {error}"));
     }

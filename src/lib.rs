@@ -5,7 +5,7 @@
 //! migrate, health, commit, workers, verify, retire. `docs/internals/path.md` has the diagram.
 //!
 //! # Layers, strictly downward
-//! cli → recipes (adopt, deploy, handover, rollback, cancel, recover, undo, prune, site, provision) → stage, setup → report,
+//! cli → recipes (adopt, deploy, handover, rollback, cancel, recover, undo, prune, upkeep, site, provision) → stage, setup → report,
 //! release, supervisor, template, acme, tls → event, config, keys →
 //! git, tool → base. `tests/suite/layers.rs` checks it.
 
@@ -34,3 +34,4 @@ pub mod template;
 pub mod tls;
 pub mod tool;
 pub mod undo;
+pub mod upkeep;

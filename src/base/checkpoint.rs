@@ -15,6 +15,8 @@ pub const SPAWN: &str = "spawn";
 pub const ORDER: &str = "order";
 /// A release is prepared and its hook has nothing more to say; git moves the branch next.
 pub const PREPARED: &str = "prepared";
+/// The push has its answer; a spare is made next.
+pub const UPKEEP: &str = "upkeep";
 
 /// An instant of this kind is reached.
 #[cfg(not(debug_assertions))]

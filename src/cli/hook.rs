@@ -2,6 +2,7 @@
 //! post-receive is installed, both happen there.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::stage::discard::Served;
 use crate::stage::plan::{self, Wishes};
 use crate::stage::push::{self, PushOptions};
 use crate::stage::refs::{self, Change};
-use crate::undo;
+use crate::{undo, upkeep};
 
 /// How long a push waits for the one before it.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
@@ -48,6 +49,8 @@ enum Hook {
     PostReceive,
     /// Left behind by pre-receive: does post-receive's work where git ends without calling it.
     Finish,
+    /// Left behind after a push: what need not be done while it waits.
+    Upkeep,
 }
 
 impl Hook {
@@ -57,6 +60,7 @@ impl Hook {
             Self::PreReceive => "pre-receive",
             Self::PostReceive => "post-receive",
             Self::Finish => "finish",
+            Self::Upkeep => "upkeep",
         }
     }
 }
@@ -93,7 +97,7 @@ pub(super) fn run(host: &Host, args: &Args) -> Result<(), Ended> {
     // A Ctrl-C in the pusher's terminal is for git, not for a deploy half-way; a local push would share it with us. Only a
     // group's leader cannot leave its session, and a hook is none.
     let _ = nix::unistd::setsid();
-    let _process = stretch::begin(stretch::PROCESS, args.hook.name());
+    let process = stretch::begin(stretch::PROCESS, args.hook.name());
     let session = Session::open_file(&args.settings)?;
     session
         .events
@@ -108,10 +112,21 @@ pub(super) fn run(host: &Host, args: &Args) -> Result<(), Ended> {
         push.say_error(error.as_ref());
     }
     session.events.flush();
+    drop(process);
+    if args.hook == Hook::Finish {
+        push.become_upkeep();
+    }
     result.map_err(|ended| match ended {
         Ended::Error(error) => Ended::Said(exit_code::of(error.kind())),
         said @ Ended::Said(_) => said,
     })
+}
+
+/// Starts a program that outlives this one. It must hold nothing of git's: git waits for the end of the hook's output.
+fn leave(command: &Cmd) -> std::io::Result<()> {
+    let mut command = command.to_std();
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().map(|_| ())
 }
 
 struct Push<'a> {
@@ -122,8 +137,10 @@ struct Push<'a> {
 
 impl Push<'_> {
     fn run(&self, hook: Hook) -> Result<(), Ended> {
-        if hook == Hook::Finish {
-            return self.finish();
+        match hook {
+            Hook::Finish => return self.finish(),
+            Hook::Upkeep => return self.keep_up(),
+            Hook::PreReceive | Hook::PostReceive => {}
         }
         let mut input = String::new();
         std::io::stdin()
@@ -148,8 +165,8 @@ impl Push<'_> {
             return Ok(());
         };
         match hook {
-            Hook::PreReceive | Hook::Finish => self.pre_receive(&repo, &change, options),
-            Hook::PostReceive => self.post_receive(&repo, &change, options).map_err(|ended| {
+            Hook::PreReceive => self.pre_receive(&repo, &change, options),
+            _ => self.post_receive(&repo, &change, options).map_err(|ended| {
                 if let Ended::Error(error) = &ended {
                     self.say_error(error.as_ref());
                 }
@@ -188,27 +205,48 @@ impl Push<'_> {
 
     /// Leaves a process behind that finishes the deploy should git end without calling post-receive: the pusher is gone.
     fn leave_finisher(&self) {
-        let settings = self.session.settings_file.to_string_lossy().into_owned();
         let caller = [user::WHO, user::KEY].map(|name| Some((name, self.host.var(name)?)));
-        let command = Cmd::new(self.host.exe())
-            .args(["hook", "finish", "--settings", &settings])
-            .cwd(self.session.home.root())
-            .env("PATH", SYSTEM_PATH)
-            .env("HOME", self.session.home.root().to_string_lossy())
-            .envs(self.host.machine_variables())
+        let command = self
+            .to_leave(Hook::Finish, Cmd::new(self.host.exe()))
             .envs(caller.into_iter().flatten())
             .envs(checkpoint::environment());
-        // It must hold nothing of git's: git waits for the end of the hook's output.
-        let started = command
-            .to_std()
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        if let Err(error) = started {
+        if let Err(error) = leave(&command) {
             self.session.events.note(format!(
                 "if this connection is lost now, run landfall deploy: {error}"
             ));
         }
+    }
+
+    /// Goes on as what has no hurry. Comes back where it cannot; what it would do is done after the next push.
+    fn become_upkeep(&self) {
+        let mut upkeep = self.upkeep().to_std();
+        upkeep.stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = upkeep.exec();
+    }
+
+    fn upkeep(&self) -> Cmd {
+        let exe = self.host.exe().to_string_lossy().into_owned();
+        self.to_leave(Hook::Upkeep, Cmd::new("nice").args(["-n", "19", &exe]))
+    }
+
+    fn to_leave(&self, hook: Hook, program: Cmd) -> Cmd {
+        let settings = self.session.settings_file.to_string_lossy().into_owned();
+        program
+            .args(["hook", hook.name(), "--settings", &settings])
+            .cwd(self.session.home.root())
+            .env("PATH", SYSTEM_PATH)
+            .env("HOME", self.session.home.root().to_string_lossy())
+            .envs(self.host.machine_variables())
+    }
+
+    /// What [`Push::become_upkeep`] goes on with.
+    fn keep_up(&self) -> Result<(), Ended> {
+        let ctx = self.session.context(self.host);
+        if let Some(live) = store::live(ctx.home)? {
+            self.log(&ctx, live)?;
+        }
+        upkeep::run(&ctx);
+        Ok(())
     }
 
     /// What [`Push::leave_finisher`] leaves behind.
@@ -286,7 +324,9 @@ impl Push<'_> {
         let request = self.request(repo, change, options)?;
         deploy::prepare(&ctx, repo, &request, id)
             .and_then(|()| deploy::go_live(&ctx, id, Goer::New, self.begun))
-            .map_err(said)
+            .map_err(said)?;
+        let _ = leave(&self.upkeep());
+        Ok(())
     }
 
     fn request(

@@ -141,22 +141,26 @@ impl Repo {
             .tried(|| format!("make the repository {}", path.display()))?;
         let repo = Self::of(inner);
         repo.set_config("receive.advertisePushOptions", "true")?;
-        repo.sync_what_git_writes()?;
+        repo.set_up_for_pushes()?;
         Ok(repo)
     }
 
-    /// Has git sync objects and refs, where nobody has said how: by default it leaves both to the kernel, and after a power cut
-    /// an empty ref or object would refuse every push. Repositories of older versions have no such settings.
-    pub fn sync_what_git_writes(&self) -> Result<(), GitError> {
+    /// Has git sync objects and refs, and not tidy up while a push waits (`upkeep` does it afterwards), where nobody has said
+    /// how: by default it leaves both to the kernel, and after a power cut an empty ref or object would refuse every push.
+    /// Repositories of older versions have no such settings.
+    pub fn set_up_for_pushes(&self) -> Result<(), GitError> {
         let config = self
             .inner
             .config()
             .tried(|| "read its configuration".into())?;
-        if config.get_entry("core.fsync").is_ok() {
-            return Ok(());
+        if config.get_entry("core.fsync").is_err() {
+            self.set_config("core.fsyncMethod", "batch")?;
+            self.set_config("core.fsync", "objects,reference")?;
         }
-        self.set_config("core.fsyncMethod", "batch")?;
-        self.set_config("core.fsync", "objects,reference")
+        if config.get_entry("receive.autogc").is_err() {
+            self.set_config("receive.autogc", "false")?;
+        }
+        Ok(())
     }
 
     /// Sets a value of the repository's own configuration.

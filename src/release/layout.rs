@@ -105,6 +105,16 @@ impl Home {
         self.run().join("lock")
     }
 
+    /// Held by the one upkeep that runs.
+    pub fn upkeep_lock(&self) -> PathBuf {
+        self.cache().join("upkeep.lock")
+    }
+
+    /// When everything that nothing leads to was last removed from the repository: its time.
+    pub fn collected(&self) -> PathBuf {
+        self.cache().join("collected")
+    }
+
     /// The release that pre-receive prepared and post-receive makes live.
     pub fn pending(&self) -> PathBuf {
         self.run().join("pending.json")

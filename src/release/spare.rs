@@ -63,6 +63,32 @@ pub fn take(home: &Home, src: &Path) -> Result<Option<(ReleaseId, Stamps)>, FsEr
     Ok(Some(known))
 }
 
+/// A folder to make a spare in, laid out as a release; [`put`] makes it the spare.
+pub fn begin(home: &Home) -> Result<ReleaseDir, FsError> {
+    give_up(home)?;
+    let making = making(home);
+    fs::create_folder(making.root())?;
+    Ok(making)
+}
+
+/// What was made since [`begin`] becomes the spare, where there is none by now. For the holder of the app's lock.
+pub fn put(home: &Home) -> Result<(), FsError> {
+    if is_there(home) {
+        return give_up(home);
+    }
+    fs::remove_tree(&folder(home))?;
+    fs::rename(making(home).root(), &folder(home))
+}
+
+/// Removes what was made since [`begin`].
+pub fn give_up(home: &Home) -> Result<(), FsError> {
+    fs::remove_tree(making(home).root())
+}
+
+fn making(home: &Home) -> ReleaseDir {
+    ReleaseDir::at(home.cache().join("spare.new"))
+}
+
 /// The spare has the folders of a release.
 fn place(home: &Home) -> ReleaseDir {
     ReleaseDir::at(folder(home))

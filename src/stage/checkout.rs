@@ -126,6 +126,18 @@ pub fn run(
     Ok(written)
 }
 
+/// Writes the files of `tree` into `place`, which has none yet, with their stamps: a spare, which shares nothing. It is like
+/// `release`'s.
+pub fn whole(
+    repo: &Repo,
+    tree: &ObjectId,
+    place: &ReleaseDir,
+    release: ReleaseId,
+) -> Result<(), CheckoutError> {
+    let (_, stamps) = tree::write(repo, tree, &place.src(), &Stamps::default())?;
+    Ok(stamps.write(&place.stamps(), release)?)
+}
+
 fn from_spare(
     ctx: &Context<'_>,
     repo: &Repo,

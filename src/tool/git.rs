@@ -39,6 +39,46 @@ pub fn print_blob(repository: &Path, more: Option<&Path>, blob: &ObjectId) -> Cm
         .envs(more)
 }
 
+/// What git may take while the machine serves: one processor, little memory.
+const MODEST: [&str; 6] = [
+    "-c",
+    "pack.threads=1",
+    "-c",
+    "pack.windowMemory=32m",
+    "-c",
+    "pack.deltaCacheSize=32m",
+];
+
+/// Puts loose objects into a pack, and packs together so that each has twice the objects of the next smaller one: their number
+/// grows as the logarithm of the objects', and so does how often each is copied (git-repack(1), `--geometric`).
+pub fn repack(repository: &Path) -> Cmd {
+    patiently(repository).args(["repack", "-d", "--quiet", "--geometric=2"])
+}
+
+/// Puts all refs into one file (git-pack-refs(1)).
+pub fn pack_refs(repository: &Path) -> Cmd {
+    patiently(repository).args(["pack-refs", "--all"])
+}
+
+/// Packs everything anew, without what nothing leads to and is older than two weeks (git-gc(1)).
+pub fn collect(repository: &Path) -> Cmd {
+    patiently(repository).args(["gc", "--quiet"])
+}
+
+/// git in the bare `repository`, after everything else that wants the processor.
+fn patiently(repository: &Path) -> Cmd {
+    Cmd::new("nice")
+        .args(["-n", "19", "git"])
+        .args(MODEST)
+        .arg("--git-dir")
+        .path_arg(repository)
+        .cwd(repository)
+        .env("PATH", SYSTEM_PATH)
+        .env("LANG", "C.UTF-8")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+}
+
 /// Brings all refs, and what they lead to, from a bundle or another repository into the bare `repository`, which has none
 /// of its own yet.
 pub fn fetch_all(repository: &Path, from: &Path) -> Cmd {

@@ -60,12 +60,27 @@ pub(crate) struct Process {
     pub(crate) release: Option<u32>,
 }
 
-/// The processes that have to do with a folder, as [`all_of`] finds them; not what pre-receive leaves behind, which ends as
-/// soon as it sees that post-receive has done its work.
+/// The processes that have to do with a folder, as [`all_of`] finds them; not what a push leaves behind: what ends as soon as it
+/// sees that post-receive has done its work, and the upkeep.
 pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
     let mut found = all_of(folder);
-    found.retain(|process| !process.command.contains("hook finish"));
+    found.retain(|process| !process.is_left_behind());
     found
+}
+
+impl Process {
+    /// A push has left it behind, and nobody waits for it.
+    pub(crate) fn is_left_behind(&self) -> bool {
+        // git's programs of an upkeep have a repository for an argument, and no client.
+        [
+            "hook finish",
+            "hook upkeep",
+            "pack.threads=1",
+            "git pack-objects",
+        ]
+        .iter()
+        .any(|words| self.command.contains(words))
+    }
 }
 
 /// The processes that have to do with a folder: it stands in their command line, their environment or their working
@@ -122,8 +137,6 @@ pub(crate) fn strays<'a>(processes: &'a [Process], daemon: &str) -> Vec<&'a Proc
     processes
         .iter()
         .filter(|process| !is_under(process))
-        // git itself tidies a repository after a large push, and lets nobody wait for it.
-        .filter(|process| !process.command.contains("maintenance run"))
         .collect()
 }
 

@@ -74,13 +74,19 @@ impl Sandbox {
         all
     }
 
-    /// Waits until nothing of a release runs but of the live one, and besides it only what outlives releases: supervisord,
-    /// and nginx with its two workers.
+    /// Waits until nothing of a release runs but of the live one, nor what a push left behind, and besides it only what outlives
+    /// releases: supervisord, and nginx with its two workers.
     #[track_caller]
     pub(crate) fn settle(&self) {
         const OUTLIVE: usize = 4;
         super::until("old processes end", Duration::from_secs(90), || {
             let live = self.live();
+            if machine::all_of(&self.root)
+                .iter()
+                .any(Process::is_left_behind)
+            {
+                return false;
+            }
             let processes = self.processes();
             let others = processes.iter().filter(|process| process.release.is_none());
             others.count() == OUTLIVE
@@ -103,16 +109,19 @@ impl Sandbox {
         }
     }
 
-    /// Ends everything of this sandbox, each process by its number.
+    /// Ends everything of this sandbox, also what a push left behind, each process by its number.
     pub(crate) fn end_processes(&self) {
         use nix::sys::signal::{Signal, kill};
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let processes = self.processes();
-            if processes.is_empty() || Instant::now() > deadline {
+            let mut all = machine::all_of(&self.root);
+            if !self.home.starts_with(&self.root) {
+                all.extend(machine::all_of(&self.home));
+            }
+            if all.is_empty() || Instant::now() > deadline {
                 return;
             }
-            for process in processes {
+            for process in all {
                 let _ = kill(nix::unistd::Pid::from_raw(process.pid), Signal::SIGKILL);
             }
             std::thread::sleep(Duration::from_millis(10));

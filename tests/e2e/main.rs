@@ -36,3 +36,4 @@ mod spare;
 mod ssh;
 mod stuck;
 mod tree;
+mod upkeep;

@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 8] = [
         "recover",
         "undo",
         "prune",
+        "upkeep",
         "handover",
         "site",
         "provision",
