@@ -11,6 +11,7 @@ pub mod host;
 pub mod names;
 pub mod occupants;
 pub mod proc;
+pub mod replica;
 pub mod secret;
 pub mod server_paths;
 pub mod socket;

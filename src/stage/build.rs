@@ -4,6 +4,7 @@
 //! caches, the release's folder · undone by: removing the release; whole cache entries stay valid
 
 pub mod frontend;
+mod inherit;
 pub mod python;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ pub mod https;
 pub mod nginx;
 pub mod nginx_version;
 pub mod node;
+pub mod pip;
 pub mod program;
 pub mod python;
 pub mod sqlite;

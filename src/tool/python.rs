@@ -55,6 +55,29 @@ pub fn create(installer: Installer, venv: &Path) -> Cmd {
     }
 }
 
+/// Makes an environment at `venv` with Python alone: pip comes by other ways.
+pub fn create_bare(venv: &Path) -> Cmd {
+    Cmd::new("python3")
+        .args(["-m", "venv", "--without-pip"])
+        .path_arg(venv)
+}
+
+/// Asks the environment's pip what it would install, and installs nothing; the answer is written to `report`.
+pub fn resolve(venv: &Path, report: &Path, what: &[String]) -> Cmd {
+    let command = install(
+        Installer::Pip,
+        venv,
+        &["--dry-run".into(), "--report".into()],
+    );
+    command.path_arg(report).args(what.iter().cloned())
+}
+
+/// [`install`] by the environment's pip, which writes to `report` what it installed.
+pub fn install_reporting(venv: &Path, report: &Path, what: &[String]) -> Cmd {
+    let command = install(Installer::Pip, venv, &["--report".into()]);
+    command.path_arg(report).args(what.iter().cloned())
+}
+
 /// Installs into `venv`; `what` are pip's own arguments: `-r FILE`, a requirement, a folder.
 pub fn install(installer: Installer, venv: &Path, what: &[String]) -> Cmd {
     let command = match installer {
@@ -177,6 +200,18 @@ pub fn local_packages(text: &str) -> Local {
     text.lines().map(of_line).max().unwrap_or(Local::Nothing)
 }
 
+/// A requirements file says how packages are built: the same archive may become something else.
+pub fn says_how_to_build(text: &str) -> bool {
+    const OPTIONS: [&str; 4] = [
+        "--config-setting",
+        "--global-option",
+        "--install-option",
+        "--build-option",
+    ];
+    text.lines()
+        .any(|line| OPTIONS.iter().any(|option| line.contains(option)))
+}
+
 /// What a failed install most likely needs, read from its last lines.
 pub fn advice(output: &[String]) -> Option<String> {
     let has = |needle: &str| output.iter().any(|line| line.contains(needle));
@@ -212,6 +247,33 @@ pub fn advice(output: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pip_is_asked_and_told_with_the_same_words() {
+        let what = ["-r".to_owned(), "/src/r.txt".to_owned()];
+        let (venv, report) = (Path::new("/v"), Path::new("/v/report"));
+        let asked = resolve(venv, report, &what).display();
+        let told = install_reporting(venv, report, &what).display();
+        assert_eq!(asked.replace(" --dry-run", ""), told);
+        assert_eq!(
+            told,
+            "/v/bin/python -m pip install --no-input --disable-pip-version-check --progress-bar off --report /v/report \
+             -r /src/r.txt"
+        );
+        assert_eq!(
+            create_bare(venv).display(),
+            "python3 -m venv --without-pip /v"
+        );
+    }
+
+    #[test]
+    fn options_of_a_build_are_seen() {
+        assert!(says_how_to_build("a==1 --config-settings=\"x=y\"\n"));
+        assert!(says_how_to_build("a==1 \\\n  --global-option=x\n"));
+        assert!(!says_how_to_build(
+            "--index-url https://example.org\na==1 --hash=sha256:00\n"
+        ));
+    }
 
     #[test]
     fn what_comes_from_the_repository_itself_is_found() {

@@ -16,8 +16,9 @@ use super::app::App;
 use super::machine;
 use super::sandbox::Sandbox;
 
-/// What decides the keys of the caches, besides the fixtures' own files.
-const RECIPE: [&str; 4] = [
+/// What decides the keys of the caches and what lies in them, besides the fixtures' own files.
+const RECIPE: [&str; 5] = [
+    include_str!("../../src/stage/build/inherit.rs"),
     include_str!("../../src/stage/plan/keys.rs"),
     include_str!("../../src/release/cache.rs"),
     include_str!("../../src/tool/python.rs"),

@@ -18,6 +18,7 @@ mod cache;
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod environments;
 mod gone;
 mod hostile;
 #[path = "../killed/left.rs"]
