@@ -19,6 +19,7 @@ pub mod socket;
 pub mod stretch;
 pub mod tail;
 pub mod terminal;
+pub mod unchanged;
 pub mod untrusted;
 pub mod user;
 pub mod words;

@@ -141,6 +141,44 @@ fn an_asset_is_compressed_once_for_its_content_and_served_as_it_lies_there() {
     serves(&sandbox, &old.0, &old.1, &old.2);
 }
 
+#[test]
+fn a_static_file_that_did_not_change_is_known_again() {
+    let sandbox = project("assets-known");
+    let _ = sandbox.push().accepted();
+    let tags = || {
+        ["/static/board/long.css", "/static/board/other.css"].map(|path| {
+            let tag = |encoding| {
+                ask(&sandbox, path, encoding)
+                    .header("etag")
+                    .unwrap()
+                    .to_owned()
+            };
+            (tag("identity"), tag("gzip"))
+        })
+    };
+    let [long, other] = tags();
+    // nginx's tags have whole seconds.
+    let made = fs::metadata(sandbox.home.join("current/static/board/long.css"))
+        .unwrap()
+        .mtime();
+    crate::common::until(
+        "the next second begins",
+        std::time::Duration::from_secs(3),
+        || {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            now.unwrap().as_secs() > made.cast_unsigned()
+        },
+    );
+    // Of the same size.
+    sandbox.write("backend/board/static/board/other.css", css("brown"));
+    sandbox.commit("Another colour");
+    let _ = sandbox.push().accepted();
+    let after = tags();
+    assert_eq!(after[0], long, "it is the same, and would be fetched again");
+    assert_ne!(after[1].0, other.0);
+    assert_ne!(after[1].1, other.1);
+}
+
 /// What is served from the commit's own folder gets nothing beside it.
 #[test]
 fn files_as_committed_stay_alone() {

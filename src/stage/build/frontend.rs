@@ -6,6 +6,7 @@ use super::{Borrowed, BuildError, Built};
 use crate::base::command::{self, Cmd};
 use crate::base::fs::{self, FsError};
 use crate::base::names::{ObjectId, RepoPath};
+use crate::base::unchanged;
 use crate::base::words::{count, first_of};
 use crate::config::settings::{Frontend, FrontendBuild};
 use crate::event::{Outcome, Stage};
@@ -210,6 +211,7 @@ impl Work<'_> {
             cache::discard(self.ctx.home, Shelf::Frontend, key)?;
             return Err(BuildError::NoIndex(self.frontend.output.clone()));
         }
+        unchanged::keep_times(&self.ctx.home.current().join("public"), &files)?;
         let compressed = compress::files(self.ctx, &files, &built);
         cache::complete(&entry)?;
         Ok(Made {
