@@ -26,8 +26,8 @@ use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
 use crate::stage::replace::{Held, ReplaceError};
 use crate::stage::{
-    Context, ReleaseFacts, boot, build, checkout, commit, discard, gate, health, migrate, plan,
-    render, replace, retire, room, site, verify, workers,
+    Context, ReleaseFacts, boot, build, checkout, commit, compress, discard, gate, health, migrate,
+    plan, render, replace, retire, room, site, verify, workers,
 };
 use crate::tls::health::{Grade, Life, Limits};
 use crate::tls::store::Store;
@@ -238,6 +238,7 @@ pub fn go_live(
         ctx.events
             .note(format!("old processes could not be told to stop: {error}"));
     }
+    compress::static_files(ctx, &release, &ready.record);
     prune::run(ctx);
     let elapsed = ctx.host.now().duration_since(begun).unwrap_or_default();
     ctx.events.emit(&Event::Finished {
@@ -477,6 +478,11 @@ fn note_django(
         record.django = Some(DjangoFacts {
             version,
             static_at_start: said.static_at_start,
+            collected: plan
+                .settings
+                .backend
+                .as_ref()
+                .is_some_and(|backend| backend.collectstatic),
             static_url: said.static_url.as_deref().and_then(render::local_url),
         });
     })

@@ -10,6 +10,7 @@ use crate::base::stretch;
 use crate::config::server::Mode;
 use crate::release::assets;
 use crate::release::cache::{self, Shelf};
+use crate::release::compressed;
 use crate::release::process::parse_program;
 use crate::release::record::Record;
 use crate::release::spare;
@@ -46,6 +47,8 @@ pub fn run(ctx: &Context<'_>) {
             .collect();
         assets::prune(ctx.home, &dirs, ctx.host.now_unix()).map(|_| ())
     });
+    // What stood in the entries, releases and assets that have just gone stands nowhere any more.
+    let pruned = pruned.and_then(|()| compressed::prune(ctx.home).map(|_| ()));
     let pruned = pruned.and_then(|()| nginx_logs(ctx));
     if let Err(error) = pruned {
         ctx.events

@@ -14,6 +14,7 @@ use crate::base::occupants;
 use crate::base::stretch;
 use crate::config::server::Mode;
 use crate::release::cache::{self, Shelf};
+use crate::release::compressed;
 use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
@@ -160,7 +161,12 @@ fn tidy_files(ctx: &Context<'_>) {
 
 /// The folders in which whole files are written: the home, those of its own, releases and cache entries.
 fn folders_written(home: &Home) -> Result<Vec<PathBuf>, FsError> {
-    let mut folders = vec![home.root().to_owned(), home.run(), home.cache()];
+    let mut folders = vec![
+        home.root().to_owned(),
+        home.run(),
+        home.cache(),
+        compressed::store(home),
+    ];
     folders.extend(fs::list(&home.releases())?);
     for shelf in Shelf::ALL {
         folders.extend(fs::list(&cache::shelf(home, shelf))?);

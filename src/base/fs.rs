@@ -198,7 +198,7 @@ pub fn swap_link(target: &Path, link: &Path) -> Result<(), FsError> {
 }
 
 /// A name in the same folder that nothing else uses: `.NAME.PID.tmp`.
-fn beside(path: &Path) -> PathBuf {
+pub(super) fn beside(path: &Path) -> PathBuf {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())

@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod cache;
+pub mod compressed;
 pub mod layout;
 pub mod lock;
 pub mod process;

@@ -152,6 +152,9 @@ pub struct DjangoFacts {
     pub version: String,
     /// The web process reads the collected static files when it starts, so they must be there before.
     pub static_at_start: bool,
+    /// The static files were collected by this deploy, and are nothing that lies in git.
+    #[serde(default)]
+    pub collected: bool,
     /// The path of STATIC_URL, where it is of this site.
     #[serde(default)]
     pub static_url: Option<UrlPath>,

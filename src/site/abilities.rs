@@ -31,7 +31,7 @@ fn read(text: &str, brotli_static: bool, ipv6: bool) -> Abilities {
     Abilities {
         ipv6,
         http2_directive: version.is_some_and(|version| version.has_http2_directive()),
-        gzip_static: text.contains("--with-http_gzip_static_module"),
+        gzip_static: nginx_version::has_gzip_static(text),
         brotli_static,
         no_tickets: version.is_none_or(|version| version.nginx < TICKETS_ROTATE),
         curves: curves.join(":"),

@@ -10,6 +10,7 @@ use super::django::Django;
 use super::plan::Plan;
 use crate::base::fs::{self, FsError};
 use crate::base::hint::Hint;
+use crate::base::unchanged;
 use crate::base::words::{count, first_of, list};
 use crate::event::{Outcome, Stage};
 use crate::release::layout::ReleaseDir;
@@ -159,6 +160,7 @@ pub fn collect_static(
             .line(Stage::Migrate, &format!("collectstatic skipped: {reason}"));
     }
     if let Some(root) = &collected.root {
+        unchanged::keep_times(&ctx.home.current().join("static"), Path::new(root))?;
         fs::symlink(Path::new(root), &release.static_files())?;
     }
     ctx.events.line(

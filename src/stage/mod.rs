@@ -8,6 +8,7 @@ pub mod boot;
 pub mod build;
 pub mod checkout;
 pub mod commit;
+pub mod compress;
 pub mod discard;
 pub mod django;
 pub mod gate;

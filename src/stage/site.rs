@@ -21,6 +21,7 @@ use crate::supervisor::fault::RpcError;
 use crate::template::site::{Needs, Site};
 use crate::template::{self, Template, TemplateError};
 use crate::tool::nginx::{self, NginxError};
+use crate::tool::nginx_version;
 
 /// How long root's half may take: it tests, reloads and asks the site.
 const APPLY: Duration = Duration::from_secs(90);
@@ -135,6 +136,7 @@ pub fn write(ctx: &Context<'_>, release: &ReleaseDir, needs: Needs) -> Result<()
                 needs,
                 max_upload_mb: ctx.app.max_upload_mb,
                 https: false,
+                gzip_static: serves_compressed(),
             };
             let text = template::render(Template::NginxSite, &site)?;
             fs::write(&release.site_conf(), text.as_bytes(), fs::PUBLIC)?;
@@ -149,6 +151,12 @@ pub fn write(ctx: &Context<'_>, release: &ReleaseDir, needs: Needs) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The nginx of user mode can serve what was compressed ahead. One that does not say so compresses by itself.
+fn serves_compressed() -> bool {
+    let said = nginx::find().map(|program| output(&nginx_version::ask(&program)));
+    said.is_ok_and(|said| said.is_ok_and(|text| nginx_version::has_gzip_static(&text)))
 }
 
 /// True if nginx must read its configuration again when `release` becomes live.

@@ -134,6 +134,7 @@ impl Stage {
                 }),
             },
             max_upload_mb: 1,
+            gzip_static: false,
             https: false,
         }
     }

@@ -53,6 +53,7 @@ pub(super) fn full_site(home: &Path) -> Site {
         },
         max_upload_mb: 25,
         https: false,
+        gzip_static: true,
     }
 }
 

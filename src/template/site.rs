@@ -51,6 +51,8 @@ pub struct Site {
     /// The site is reached over https, at a proxy in front. Decides what Django is told; a client's own
     /// `X-Forwarded-Proto` never does.
     pub https: bool,
+    /// `ngx_http_gzip_static_module` is in this nginx.
+    pub gzip_static: bool,
 }
 
 /// What a release needs of the site: all that nginx's configuration takes from an app.
@@ -144,14 +146,17 @@ impl Site {
             release: self.release,
             listen: self.listen,
             server_names: &self.server_names,
-            origin: Origin::new(
-                &self.app,
-                &self.home,
-                self.needs.frontend,
-                self.needs.backend.as_ref(),
-                self.max_upload_mb,
-                self.https,
-            ),
+            origin: Origin {
+                gzip_static: self.gzip_static,
+                ..Origin::new(
+                    &self.app,
+                    &self.home,
+                    self.needs.frontend,
+                    self.needs.backend.as_ref(),
+                    self.max_upload_mb,
+                    self.https,
+                )
+            },
         }
     }
 }

@@ -102,6 +102,11 @@ fn openssl(text: &str) -> Option<Version> {
     Version::parse(running.map_or(line, |(_, running)| running))
 }
 
+/// It serves `FILE.gz` in place of `FILE`: its build says so (`nginx -V`).
+pub fn has_gzip_static(text: &str) -> bool {
+    text.contains("--with-http_gzip_static_module")
+}
+
 /// `nginx -V`.
 pub fn ask(nginx: &Path) -> Cmd {
     Cmd::new(nginx)

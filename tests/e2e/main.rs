@@ -13,6 +13,7 @@
 )]
 
 mod adopt;
+mod assets;
 mod broken;
 mod cache;
 #[path = "../common/mod.rs"]

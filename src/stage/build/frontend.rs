@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 
 use super::{Borrowed, BuildError, Built};
 use crate::base::command::{self, Cmd};
-use crate::base::fs;
+use crate::base::fs::{self, FsError};
 use crate::base::names::{ObjectId, RepoPath};
+use crate::base::unchanged;
 use crate::base::words::{count, first_of};
 use crate::config::settings::{Frontend, FrontendBuild};
 use crate::event::{Outcome, Stage};
 use crate::release::cache::{self, Shelf};
+use crate::release::compressed;
 use crate::release::layout::ReleaseDir;
 use crate::report::events::Running;
-use crate::stage::Context;
 use crate::stage::plan::{Plan, Step};
+use crate::stage::{Context, compress};
 
 /// Builds or finds the frontend, and links it into the release as `public`.
 pub fn run(
@@ -36,7 +38,7 @@ pub fn run(
     let borrowed = work.borrow_node_modules()?;
     let outcome = match &plan.frontend {
         Step::Build { key } => match work.build(key) {
-            Ok(files) => Outcome::done(format!("built, {}", count(files, "file"))),
+            Ok(made) => Outcome::done(made.line()),
             Err(error) => {
                 super::give_back(ctx, Built { borrowed });
                 return Err(error);
@@ -107,6 +109,38 @@ fn real_folder(path: &RepoPath, src: &Path) -> Result<PathBuf, BuildError> {
     Ok(place)
 }
 
+/// Copies what the build made to where the backend reads it. Our compressed files stay: they are nginx's, and Django would take
+/// them for files of the app.
+fn bring(cached: &Path, output: &Path) -> Result<(), FsError> {
+    fs::create_folder(output)?;
+    for file in fs::files_below(cached)? {
+        let target = output.join(&file);
+        if let Some(folder) = target.parent() {
+            fs::create_folder(folder)?;
+        }
+        if !compressed::is_ours(cached, &file) {
+            fs::copy_file(&cached.join(&file), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a build left.
+struct Made {
+    files: usize,
+    compressed: usize,
+}
+
+impl Made {
+    fn line(&self) -> String {
+        let files = count(self.files, "file");
+        match self.compressed {
+            0 => format!("built, {files}"),
+            compressed => format!("built, {files}, {compressed} compressed"),
+        }
+    }
+}
+
 struct Work<'a> {
     ctx: &'a Context<'a>,
     frontend: &'a Frontend,
@@ -149,8 +183,8 @@ impl Work<'_> {
         }))
     }
 
-    /// Runs the build and puts its output on the shelf; gives the number of files.
-    fn build(&self, key: &ObjectId) -> Result<usize, BuildError> {
+    /// Runs the build and puts its output on the shelf.
+    fn build(&self, key: &ObjectId) -> Result<Made, BuildError> {
         self.execute(&self.build.command)?;
         let output = self.real_output()?;
         if !output.is_dir() {
@@ -177,8 +211,13 @@ impl Work<'_> {
             cache::discard(self.ctx.home, Shelf::Frontend, key)?;
             return Err(BuildError::NoIndex(self.frontend.output.clone()));
         }
+        unchanged::keep_times(&self.ctx.home.current().join("public"), &files)?;
+        let compressed = compress::files(self.ctx, &files, &built);
         cache::complete(&entry)?;
-        Ok(built.len())
+        Ok(Made {
+            files: built.len(),
+            compressed,
+        })
     }
 
     /// `public` → the cache; where the output lies outside the frontend's folder, the backend reads it there too.
@@ -190,7 +229,7 @@ impl Work<'_> {
         let output = self.real_output()?;
         if self.output_stays() && matches!(self.plan.frontend, Step::Reuse { .. }) {
             let cached = cache::path(self.ctx.home, Shelf::Frontend, key).join("files");
-            fs::copy_tree(&cached, &output)?;
+            bring(&cached, &output)?;
         }
         Ok(())
     }
