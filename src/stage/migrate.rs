@@ -160,7 +160,11 @@ pub fn collect_static(
             .line(Stage::Migrate, &format!("collectstatic skipped: {reason}"));
     }
     if let Some(root) = &collected.root {
-        unchanged::keep_times(&ctx.home.current().join("static"), Path::new(root))?;
+        let live = ctx.home.current().join("static");
+        if let Err(error) = unchanged::keep_times(&live, Path::new(root)) {
+            let log = format!("browsers will fetch static files again that are as before: {error}");
+            ctx.events.line(Stage::Migrate, &log);
+        }
         fs::symlink(Path::new(root), &release.static_files())?;
     }
     ctx.events.line(

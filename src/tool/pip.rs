@@ -19,7 +19,7 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The archive it comes from: where it lies, and its hashes.
+    /// The hash of what says where it comes from: an archive's address, which may hold what only pip may know, and its hashes.
     pub origin: String,
     /// A requirement names it; another package's needs may, too.
     pub requested: bool,
@@ -90,7 +90,7 @@ pub fn report(text: &str) -> Option<Vec<Package>> {
         Some(Package {
             name: normalized(metadata.get("name")?.as_str()?),
             version: metadata.get("version")?.as_str()?.to_owned(),
-            origin: item.get("download_info")?.to_string(),
+            origin: hash(item.get("download_info")?.to_string().as_bytes()),
             requested: item.get("requested")?.as_bool()?,
             is_direct: item.get("is_direct")?.as_bool()?,
         })
@@ -128,7 +128,7 @@ fn recorded(line: &str) -> Option<Recorded> {
 
 /// The same `RECORD` with the hash and size of one file as they are now.
 pub fn record_with(text: &str, path: &str, content: &[u8]) -> String {
-    let hash = BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, content).as_ref());
+    let hash = hash(content);
     let line = |line: &str| match recorded(line) {
         Some(file) if file.path == path => {
             let name = line.rsplitn(3, ',').last().unwrap_or(path);
@@ -196,6 +196,11 @@ fn interpreter(script: &str) -> Option<(&str, &str)> {
     Some((interpreter.trim_matches('"'), rest.strip_prefix("' '''\n")?))
 }
 
+/// As `RECORD` has it.
+fn hash(content: &[u8]) -> String {
+    BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, content).as_ref())
+}
+
 /// A pip that failed had an answer; it did not break.
 pub fn answers(output: &[String]) -> bool {
     output
@@ -222,7 +227,8 @@ mod tests {
         assert_eq!(packages[0].name, "zope-interface");
         assert_eq!(packages[0].version, "5.0");
         assert!(packages[0].requested && !packages[0].is_direct);
-        assert!(packages[0].origin.contains("\"url\":\"u\""));
+        let other = report(&text.replace("\"u\"", "\"v\"")).unwrap();
+        assert_ne!(packages[0].origin, other[0].origin);
         assert_eq!(report(&text.replace("\"1\"", "\"2\"")), None);
         assert_eq!(report(&text.replace("requested", "asked")), None);
         assert_eq!(report("half"), None);

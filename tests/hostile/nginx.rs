@@ -267,6 +267,7 @@ fn nginx_serves_each_site_of_user_mode_as_it_was_meant() {
             needs: case.needs.clone(),
             max_upload_mb: case.max_upload_mb,
             https: false,
+            gzip_static: false,
         };
         if let Some(text) = rendered(render(Template::NginxSite, &site)) {
             let file = dir.path().join(format!("sites/{number}.conf"));

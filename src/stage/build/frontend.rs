@@ -211,7 +211,11 @@ impl Work<'_> {
             cache::discard(self.ctx.home, Shelf::Frontend, key)?;
             return Err(BuildError::NoIndex(self.frontend.output.clone()));
         }
-        unchanged::keep_times(&self.ctx.home.current().join("public"), &files)?;
+        let live = self.ctx.home.current().join("public");
+        if let Err(error) = unchanged::keep_times(&live, &files) {
+            let log = format!("browsers will fetch files again that are as before: {error}");
+            self.ctx.events.line(Stage::Frontend, &log);
+        }
         let compressed = compress::files(self.ctx, &files, &built);
         cache::complete(&entry)?;
         Ok(Made {
