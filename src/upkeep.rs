@@ -11,7 +11,7 @@ use crate::base::command::{self, CommandError, Quiet};
 use crate::base::disk;
 use crate::base::flock::{self, Attempt};
 use crate::base::fs::{self, FsError};
-use crate::base::hint::{Hint, Kind};
+use crate::base::hint::{Hint, Kind, chain};
 use crate::git::{GitError, Repo};
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::record::Record;
@@ -78,7 +78,10 @@ pub fn run(ctx: &Context<'_>) {
     let made = make_spare(ctx);
     let tidied = tidy_repository(ctx);
     for error in [made.err(), tidied.err()].into_iter().flatten() {
-        ctx.events.undone("upkeep after the push", Err(&error));
+        ctx.events.note(format!(
+            "upkeep after the push: {}",
+            chain(&error).join(": ")
+        ));
     }
 }
 
@@ -135,11 +138,9 @@ fn tidy_repository(ctx: &Context<'_>) -> Result<(), UpkeepError> {
 /// The month begins with the first upkeep.
 fn is_due(ctx: &Context<'_>) -> Result<bool, UpkeepError> {
     let mark = ctx.home.collected();
-    match fs::modified_unix(&mark) {
-        Ok(since) => Ok(ctx.host.now_unix().saturating_sub(since) > COLLECT_EVERY.as_secs()),
-        Err(_) => {
-            fs::write(&mark, b"", fs::PUBLIC)?;
-            Ok(false)
-        }
-    }
+    let Ok(since) = fs::modified_unix(&mark) else {
+        fs::write(&mark, b"", fs::PUBLIC)?;
+        return Ok(false);
+    };
+    Ok(ctx.host.now_unix().saturating_sub(since) > COLLECT_EVERY.as_secs())
 }

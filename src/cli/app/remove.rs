@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::flock;
 use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
@@ -116,6 +117,8 @@ pub(super) fn run(host: &Host, globals: &Globals, args: &Args) -> Result<(), End
         let holder = Holder::new(host, "removal", user::caller(host).who);
         let _lock = lock::acquire(&home, host, &holder, LOCK_PATIENCE, &mut |_| {})?;
         recover::daemon_of(&home).stop(PATIENCE)?;
+        // An upkeep would go on writing where everything is taken away. There may be no cache yet.
+        let _upkeep = flock::lock(&home.upkeep_lock(), PATIENCE, &mut |_| {});
         fs::remove_tree(home.root())?;
     }
     fs::remove_file(&file)?;
