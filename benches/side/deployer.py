@@ -50,6 +50,10 @@ class Deployer:
         shown = self.project.revert(backend, frontend)
         return self.push, shown
 
+    def rest(self):
+        """Waits until nothing of the step before is going on any more."""
+        time.sleep(self.quiet)
+
     def own_share(self, ended):
         """Milliseconds that were not the app's own tools, of a step that took `ended` seconds; None where nothing tells."""
         return None

@@ -1,6 +1,7 @@
 """The machine as the bench sees it: programs run with a chosen environment, one HTTP request, and who is whose child."""
 
 import ctypes
+import fcntl
 import os
 import re
 import signal
@@ -54,6 +55,16 @@ def folder_on_disk(prefix):
     where = Path(tempfile.gettempdir()).resolve()
     mounted = next(str(place) for place in [where, *where.parents] if str(place) in kinds)
     return Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp" if kinds[mounted] == "tmpfs" else where))
+
+
+def until_kept_up(home):
+    """Waits until what a push to the app at `home` left behind has ended: `landfall hook upkeep`, which holds this lock."""
+    time.sleep(0.2)  # until it has begun
+    try:
+        with (home / "cache/upkeep.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    except FileNotFoundError:
+        pass  # no push yet
 
 
 def free_port():

@@ -52,7 +52,8 @@ def measure(deployer, name, watch, load=True):
     """One step: a sample of what the table shows."""
     action, marks = JOURNEYS[name](deployer)
     load = load and name != FIRST  # nothing is there yet to be asked
-    time.sleep(deployer.quiet + 0.5)  # what the step before left running has ended
+    deployer.rest()
+    time.sleep(0.5)
     visitors = Load(deployer.port) if load else None
     try:
         if load:
@@ -70,7 +71,7 @@ def measure(deployer, name, watch, load=True):
         if marks and after is None:
             raise Failed(f"not live {PATIENCE} s after it ended")
         own = deployer.own_share(ended)
-        time.sleep(deployer.quiet)  # what the deployer does once it has answered
+        deployer.rest()  # what the deployer does once it has answered counts
         counted = watch.count()
         sample = {"live": after, "end": ended, "own": own, "written": written() - before, **counted}
     finally:

@@ -4,7 +4,7 @@ import json
 
 from .apps import OUTSIDE_GIT
 from .deployer import Deployer
-from .host import LANDFALL, Failed, run
+from .host import LANDFALL, Failed, run, until_kept_up
 
 
 class Landfall(Deployer):
@@ -23,6 +23,10 @@ class Landfall(Deployer):
 
     def landfall(self, *argv):
         return run([LANDFALL, *argv], self.base, self.env)
+
+    def rest(self):
+        super().rest()
+        until_kept_up(self.home)
 
     def own(self):
         return {"exe": str(LANDFALL)}
