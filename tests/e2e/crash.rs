@@ -12,19 +12,30 @@ use crate::common::{Probe, Push, Sandbox, machine, until, until_some};
 
 const PATHS: &[&str] = &["/", "/api/about/"];
 
-/// A commit whose every stage takes its time.
+/// Where this lies in the home, every stage takes its time.
+const SLOW: &str = "slow";
+
+/// A commit whose every stage takes its time, until it is [`hurried`].
 fn slow(name: &str) -> Sandbox {
     let sandbox = Sandbox::new(name).live();
     sandbox.name_release("2");
     sandbox.edit(
         "frontend/build.js",
         "rmSync(\"dist\"",
-        "await new Promise((done) => setTimeout(done, 1500));\nrmSync(\"dist\"",
+        "if ((await import(\"node:fs\")).existsSync(process.env.HOME + \"/slow\")) \
+         await new Promise((done) => setTimeout(done, 1500));\nrmSync(\"dist\"",
     );
     sandbox.write(
         "landfall.toml",
-        "[gate]\nrun = [\"sleep 2\"]\n[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"2s\"\n",
+        "[gate]\nrun = [\"python pause.py 2\"]\n[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"1s\"\n",
     );
+    // The gate's commands run at the root, everything else in the backend's folder.
+    let pause = "import os\nimport sys\nimport time\n\n\ndef pause(seconds):\n    \
+                 if os.path.exists(os.path.expanduser(\"~/slow\")):\n        time.sleep(seconds)\n\n\n\
+                 if __name__ == \"__main__\":\n    pause(float(sys.argv[1]))\n";
+    for folder in ["", "backend/"] {
+        sandbox.write(&format!("{folder}pause.py"), pause);
+    }
     sandbox.write(
         "backend/ticker.py",
         "import time\nwhile True:\n    time.sleep(1)\n",
@@ -32,21 +43,27 @@ fn slow(name: &str) -> Sandbox {
     sandbox.edit(
         "backend/small/wsgi.py",
         "import os\n",
-        "import os\nimport time; time.sleep(1.5)\n",
+        "import os\nfrom pause import pause; pause(1.5)\n",
     );
     sandbox.write(
         "backend/board/migrations/0002_slow.py",
-        "import time\n\nfrom django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    \
+        "from django.db import migrations\nfrom pause import pause\n\n\nclass Migration(migrations.Migration):\n    \
          dependencies = [(\"board\", \"0001_initial\")]\n    operations = [\n        \
-         migrations.RunPython(lambda apps, editor: time.sleep(1.5), migrations.RunPython.noop),\n    ]\n",
+         migrations.RunPython(lambda apps, editor: pause(1.5), migrations.RunPython.noop),\n    ]\n",
     );
     sandbox.edit(
         "backend/board/views.py",
         "def healthz(request):\n",
-        "def healthz(request):\n    import time; time.sleep(1.5)\n",
+        "def healthz(request):\n    from pause import pause; pause(1.5)\n",
     );
     sandbox.commit("Slow everywhere");
+    std::fs::write(sandbox.home.join(SLOW), "").unwrap();
     sandbox
+}
+
+/// From now on no stage takes longer than it needs.
+fn hurried(sandbox: &Sandbox) {
+    std::fs::remove_file(sandbox.home.join(SLOW)).unwrap();
 }
 
 /// `git push`, in a process group of its own.
@@ -88,6 +105,7 @@ fn killed_at(stage: &str) {
     let _ = kill(Pid::from_raw(hook), Signal::SIGKILL);
     let _ = killpg(Pid::from_raw(push.id().cast_signed()), Signal::SIGKILL);
     let _ = push.wait();
+    hurried(&sandbox);
     let shown = sandbox.release_shown();
     let live = sandbox.live();
 
@@ -165,6 +183,7 @@ fn a_client_that_is_gone_stops_nothing() {
     });
     let _ = kill(Pid::from_raw(push.id().cast_signed()), Signal::SIGKILL);
     let _ = push.wait();
+    hurried(&sandbox);
     until("git and its hooks end", Duration::from_secs(120), || {
         let of_repository = machine::processes_of(&sandbox.repository());
         hook(&sandbox).is_none()
@@ -187,7 +206,7 @@ fn a_client_that_is_gone_stops_nothing() {
 #[test]
 fn what_a_killed_push_was_running_ends_before_the_next_builds() {
     let sandbox = slow("crash-orphans");
-    sandbox.edit("landfall.toml", "sleep 2", "sleep 601");
+    sandbox.edit("landfall.toml", "python pause.py 2", "sleep 601");
     sandbox.commit("Check for ten minutes");
     let mut push = begin_push(&sandbox);
     let checks = || {
@@ -201,6 +220,7 @@ fn what_a_killed_push_was_running_ends_before_the_next_builds() {
     let _ = kill(Pid::from_raw(hook), Signal::SIGKILL);
     let _ = push.wait();
     assert!(checks() > 0, "the test needs a program that lives on");
+    hurried(&sandbox);
     sandbox.edit("landfall.toml", "sleep 601", "true");
     sandbox.commit("Check at once");
     let _ = sandbox.push().accepted();
@@ -219,6 +239,7 @@ fn a_release_whose_push_was_killed_after_the_switch_is_kept() {
     });
     let _ = kill(Pid::from_raw(hook), Signal::SIGKILL);
     let _ = push.wait();
+    hurried(&sandbox);
     sandbox.name_backend("3");
     sandbox.landfall_ok(&["deploy"]);
     assert_eq!(sandbox.live(), Some(3));
