@@ -21,6 +21,13 @@ fn environment(sandbox: &Sandbox) -> PathBuf {
     link.canonicalize().expect("the live release has one")
 }
 
+/// The folder of packages in an environment.
+fn packages(environment: &Path) -> PathBuf {
+    let mut folders = fs::read_dir(environment.join("lib")).unwrap();
+    let python = folders.next().expect("Python's own folder").unwrap();
+    python.path().join("site-packages")
+}
+
 /// Every file below with its content, and every link with its target.
 fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut all = BTreeMap::new();
@@ -196,15 +203,7 @@ fn what_was_changed_in_the_last_environment_is_installed_anew() {
     let sandbox = Sandbox::new("environments-changed").live();
     let first = environment(&sandbox);
     let fresh = holds(&first);
-    let package = |name: &str| {
-        let site = fs::read_dir(first.join("lib"))
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path();
-        site.join("site-packages").join(name)
-    };
+    let package = |name: &str| packages(&first).join(name);
     // New files: the old ones are the seed's too.
     let replace = |file: &Path, text: &str| {
         fs::remove_file(file).unwrap();
@@ -240,13 +239,7 @@ fn where_the_way_fails_a_fresh_environment_is_made() {
     let sandbox = Sandbox::new("environments-broken").live();
     let first = environment(&sandbox);
     let fresh = holds(&first);
-    let site = fs::read_dir(first.join("lib"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
-    let pip = site.join("site-packages/pip");
+    let pip = packages(&first).join("pip");
     // With the same size and time. New files: the old ones are the seed's too.
     let replace = |file: &Path, text: &str| {
         let before = fs::metadata(file).unwrap();
