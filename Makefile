@@ -1,8 +1,8 @@
 # make demo    a whole server in a temporary directory, a real push, a URL to open
 # make test    unit, golden and end-to-end tests with real git, nginx, uWSGI, supervisor, Celery and npm; as root, for the tests on
 #              whole servers boot Debian hosts (tests/vps)
-# make soak    killed at every instant there is, at 300 random times, without power at every change of the disk, with the disk full at
-#              every write, 100,000 files, a file of 2 GiB: the better part of an hour; LANDFALL_SEED=N repeats the random times
+# make soak    killed at every instant there is, at 300 random times, without power at every change of the disk, and with the disk
+#              full at every write: the better part of an hour; LANDFALL_SEED=N repeats the random times
 # make bench   Landfall beside a hand-written hook, turn by turn in one run, into docs/internals/performance.md: hours. How a push
 #              grows with the repository; requests for certificates beside openssl's. make bench BENCH=--quick: do they work?
 # make fuzz    make fuzz TARGET=push SECONDS=300: what comes from outside, mangled (tests/fuzz: certificate, home, key, push, request,
@@ -23,7 +23,7 @@ test: tools servers
 
 soak: tools servers
 	LANDFALL_SOAK=1 cargo test --test killed -- --nocapture --test-threads 1
-	LANDFALL_SOAK=1 cargo test --test e2e -- a_disk_that_fills_up sizes:: --nocapture --test-threads 1
+	LANDFALL_SOAK=1 cargo test --test e2e -- a_disk_that_fills_up --nocapture --test-threads 1
 
 BENCH = --out docs/internals/performance.md
 GROWTH =

@@ -19,11 +19,6 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("sh", "dash"),
 ];
 
-/// Everything there is, not a selection: `make soak`.
-pub(crate) fn is_soak() -> bool {
-    std::env::var_os("LANDFALL_SOAK").is_some()
-}
-
 /// Fails with the names of the packages that are missing; a test is never skipped for want of a program.
 pub(crate) fn require_programs() {
     let mut missing: Vec<&str> = PROGRAMS

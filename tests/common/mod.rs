@@ -20,7 +20,6 @@ pub(crate) mod state;
 pub(crate) mod tasks;
 
 pub(crate) use app::App;
-pub(crate) use machine::is_soak;
 pub(crate) use peak::with_peak;
 pub(crate) use poll::{until, until_some};
 pub(crate) use probe::Probe;

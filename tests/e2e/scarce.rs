@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use crate::common::checkpoints::{Checkpoints, go_on};
-use crate::common::{App, Probe, Push, Sandbox, State, Tasks, is_soak};
+use crate::common::{App, Probe, Push, Sandbox, State, Tasks};
 
 const PATHS: &[&str] = &["/", "/api/about/"];
 
@@ -63,7 +63,11 @@ fn full_at(app: App, size: &str, every: usize) {
         .unwrap();
     let _ = Push::new(&counted).accepted();
     let writes = all.count("write");
-    let every = if is_soak() { 1 } else { every };
+    let every = if std::env::var_os("LANDFALL_SOAK").is_some() {
+        1
+    } else {
+        every
+    };
     let (mut rejected, mut accepted) = (0, 0);
     for number in (1..=writes).step_by(every) {
         name(&sandbox, &format!("w{number}"));

@@ -29,7 +29,6 @@ mod scene;
 
 use std::time::Duration;
 
-use common::is_soak;
 use plan::{Case, Instant, Killer};
 use power::{Change, Disk};
 use scene::{Recipe, Scene};
@@ -39,6 +38,11 @@ const STRIDE: usize = 11;
 
 /// Every so many of the changes of the disk at which the power fails, outside `make soak`.
 const POWER_STRIDE: usize = 14;
+
+/// All instants, not a selection: `make soak`.
+fn is_soak() -> bool {
+    std::env::var_os("LANDFALL_SOAK").is_some()
+}
 
 #[test]
 fn killed_at_an_instant() {
