@@ -11,7 +11,7 @@ use crate::base::command::{self, CommandError, Quiet};
 use crate::base::disk;
 use crate::base::flock::{self, Attempt};
 use crate::base::fs::{self, FsError};
-use crate::base::hint::{Hint, Kind, chain};
+use crate::base::hint::chain;
 use crate::git::{GitError, Repo};
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::record::Record;
@@ -51,22 +51,6 @@ pub enum UpkeepError {
     /// A file.
     #[error(transparent)]
     Fs(#[from] FsError),
-}
-
-impl Hint for UpkeepError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Checkout(error) => error.hints(),
-            Self::Git(error) => error.hints(),
-            Self::Maintenance(error) => error.hints(),
-            Self::Lock(error) => error.hints(),
-            Self::Fs(error) => error.hints(),
-        }
-    }
-
-    fn kind(&self) -> Kind {
-        Kind::Failed
-    }
 }
 
 /// Does what there is to do; one upkeep of an app at a time, and a second one has nothing to do. What fails is said, and is no
