@@ -69,17 +69,19 @@ pub(crate) fn processes_of(folder: &Path) -> Vec<Process> {
 }
 
 impl Process {
-    /// A push has left it behind, and nobody waits for it.
+    /// A push has left it behind, and nobody waits for it. One that becomes another program has no command line for a moment, and
+    /// what is left behind does.
     pub(crate) fn is_left_behind(&self) -> bool {
         // git's programs of an upkeep have a repository for an argument, and no client.
-        [
-            "hook finish",
-            "hook upkeep",
-            "pack.threads=1",
-            "git pack-objects",
-        ]
-        .iter()
-        .any(|words| self.command.contains(words))
+        self.command.is_empty()
+            || [
+                "hook finish",
+                "hook upkeep",
+                "pack.threads=1",
+                "git pack-objects",
+            ]
+            .iter()
+            .any(|words| self.command.contains(words))
     }
 }
 
