@@ -69,6 +69,14 @@ impl Snapshot {
         Some(self.processes.get(&pid)?.parent)
     }
 
+    /// What it started and what still runs.
+    pub fn children(&self, pid: u32) -> impl Iterator<Item = u32> {
+        self.processes
+            .iter()
+            .filter(move |(_, entry)| entry.parent == pid)
+            .map(|(child, _)| *child)
+    }
+
     /// The resident memory of a process and of all it started, in bytes; pages they share count for each. `None` where
     /// there is no such process.
     pub fn memory(&self, pid: u32) -> Option<u64> {
@@ -86,11 +94,7 @@ impl Snapshot {
             if !seen.insert(pid) {
                 continue;
             }
-            let children = self
-                .processes
-                .iter()
-                .filter(|(_, entry)| entry.parent == pid);
-            waiting.extend(children.map(|(child, _)| *child));
+            waiting.extend(self.children(pid));
         }
         seen
     }

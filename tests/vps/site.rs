@@ -268,8 +268,9 @@ fn limits_follow_the_settings(vps: &Vps) {
     );
 }
 
-/// Asks a site all the while and counts what was not answered.
-const VISITOR: &str = "ok=0; bad=0; while [ ! -e /tmp/stop ]; do if [ \"$(curl -sk --max-time 5 --connect-to ::127.0.0.1: https://beta.example/)\" = 'page of beta' ]; then ok=$((ok+1)); else bad=$((bad+1)); fi; done; echo $ok $bad >/tmp/counted";
+/// Asks a site all the while, counts what was not answered, and keeps when and how. A retiring worker closes an HTTP/2 connection
+/// whose first request it has not read yet; that one is made again, as browsers do and RFC 9113 (6.8) says, but not by curl.
+const VISITOR: &str = "ok=0; bad=0; while [ ! -e /tmp/stop ]; do for try in 1 2; do page=$(curl -sSk --max-time 5 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; [ $code = 16 ] || break; done; if [ \"$page\" = 'page of beta' ]; then ok=$((ok+1)); else bad=$((bad+1)); echo \"$(date +%T.%N) curl ended with $code: $page\" >>/tmp/failed; fi; done; echo $ok $bad >/tmp/counted";
 
 #[test]
 fn a_bad_site_is_taken_back_and_the_neighbours_never_notice() {
@@ -349,5 +350,6 @@ fn a_bad_site_is_taken_back_and_the_neighbours_never_notice() {
         counts[0] + counts[1],
         counts[1]
     );
-    assert!(counts[0] > 50 && counts[1] == 0, "{counted}");
+    let failed = || vps.sh("cat /tmp/counted /tmp/failed 2>&1 || true");
+    assert!(counts[0] > 50 && counts[1] == 0, "{}", failed());
 }
