@@ -3,10 +3,11 @@
 //! In a push, `prepare` runs in pre-receive (a failure rejects the push) and `go_live` in post-receive (git has moved the
 //! ref). Everywhere else both run in one go. The screen a newcomer reads first.
 
+use std::thread;
 use std::time::SystemTime;
 
 use crate::base::disk::Room;
-use crate::base::fs;
+use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Report};
 use crate::base::names::ReleaseId;
 use crate::base::server_paths::ServerPaths;
@@ -164,29 +165,84 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
     migrate::guard_data(&said, release).at(Stage::Migrate)?;
     render::site(ctx, plan, release, Some(&said)).at(Stage::Render)?;
     let record = note_django(ctx, plan, release, &said, version).at(Stage::Render)?;
-    migrate::collect_static(ctx, plan, &mut django, &said, release).at(Stage::Migrate)?;
-    if is_replaced_later(ctx) {
-        migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
-        return Ok(());
-    }
-    let running = ctx.events.start(Stage::Boot);
-    let booting = match booting.take() {
-        Some(booting) if !said.static_at_start => booting,
-        early => {
-            if early.is_some() {
-                // It loaded the application without the static files that are there only now.
-                boot::end(ctx, &processes, release).at(Stage::Boot)?;
-            }
-            boot::start(ctx, &processes, release).at(Stage::Boot)?
+    let has_collected =
+        migrate::collect_static(ctx, plan, &mut django, &said, release).at(Stage::Migrate)?;
+    let settle = || settle(ctx, release, has_collected.is_some());
+    if said.static_at_start {
+        settle().at(Stage::Migrate)?;
+        if booting.take().is_some() {
+            // It loaded the application without the static files that are there only now.
+            boot::end(ctx, &processes, release).at(Stage::Boot)?;
         }
+    }
+    let prove = || {
+        let booting = match booting {
+            None if !is_replaced_later(ctx) => {
+                Some(boot::start(ctx, &processes, release).at(Stage::Boot)?)
+            }
+            early => early,
+        };
+        prove(
+            ctx,
+            plan,
+            release,
+            &mut django,
+            booting.as_ref(),
+            &record.checks,
+        )
     };
-    boot::wait(ctx, &booting, release, &record.checks).at(Stage::Boot)?;
-    running.end(Outcome::done(format!(
-        "{}, application loaded",
-        count(backend.processes.into(), "worker")
-    )));
-    migrate::run(ctx, plan, &mut django, release).at(Stage::Migrate)?;
-    health::run(ctx, &record.checks, release).at(Stage::Health)
+    if said.static_at_start {
+        return prove();
+    }
+    // One waits for the disk, one for Python.
+    thread::scope(|scope| {
+        let settled = thread::Builder::new().spawn_scoped(scope, settle);
+        let proven = prove();
+        // Where there is no thread to be had, one comes after the other.
+        let settled = settled.map_or_else(|_| Ok(settle()), thread::ScopedJoinHandle::join);
+        let settled = settled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        proven.and(settled.at(Stage::Health))
+    })
+}
+
+/// Waits for the web process, migrates, and asks it. One that is replaced later is not there yet.
+fn prove(
+    ctx: &Context<'_>,
+    plan: &Plan,
+    release: &ReleaseDir,
+    django: &mut Django,
+    booting: Option<&boot::Booting>,
+    checks: &Checks,
+) -> Result<(), Failure> {
+    if let Some(booting) = booting {
+        let running = ctx.events.start(Stage::Boot);
+        boot::wait(ctx, booting, release, checks).at(Stage::Boot)?;
+        let workers = plan
+            .settings
+            .backend
+            .as_ref()
+            .map_or(0, |backend| backend.processes);
+        running.end(Outcome::done(format!(
+            "{}, application loaded",
+            count(workers.into(), "worker")
+        )));
+    }
+    migrate::run(ctx, plan, django, release).at(Stage::Migrate)?;
+    // Python ends while the first request is made.
+    django.dismiss();
+    match booting {
+        Some(_) => health::run(ctx, checks, release).at(Stage::Health),
+        None => Ok(()),
+    }
+}
+
+/// What nobody waits for, while the release is proven: what is the same stays the same to browsers, and the disk has most of
+/// the release already when all of it must be there.
+fn settle(ctx: &Context<'_>, release: &ReleaseDir, has_collected: bool) -> Result<(), FsError> {
+    if has_collected {
+        migrate::keep_what_is_the_same(ctx, release);
+    }
+    fs::sync_all(ctx.home.root())
 }
 
 /// The web process starts when the release goes live, in place of the one that serves.

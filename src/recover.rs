@@ -19,6 +19,7 @@ use crate::release::layout::Home;
 use crate::release::process::{Processes, parse_program};
 use crate::release::record::State;
 use crate::release::store::{self, StoreError};
+use crate::release::trash;
 use crate::stage::discard::Served;
 use crate::stage::{Context, orphans, retire};
 use crate::supervisor::fault::RpcError;
@@ -153,7 +154,8 @@ fn tidy_files(ctx: &Context<'_>) {
     let swept = fs::remove_file(&ctx.home.next_programs())
         .and_then(|()| folders_written(ctx.home))
         .and_then(|folders| folders.iter().try_for_each(|folder| fs::sweep(folder)))
-        .and_then(|()| cache::sweep(ctx.home));
+        .and_then(|()| cache::sweep(ctx.home))
+        .and_then(|()| trash::empty(ctx.home));
     if let Err(error) = swept {
         ctx.events.undone("remove unfinished files", Err(&error));
     }

@@ -1,7 +1,7 @@
 //! L5: upkeep, after a push has had its answer: what makes the next one fast and the repository small. Nothing waits for it,
 //! and what it does not come to is done after a later push.
 //!
-//! takes: an app at rest · gives: a spare for the next checkout, a tidy repository · touches: `cache/spare`, git's objects and
+//! takes: an app at rest · gives: a spare for the next checkout, a tidy repository · touches: `cache/spare`, `cache/trash`, git's objects and
 //! refs (through git's own program) · undone by: -; what a killed one leaves is taken away by the next
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::base::hint::chain;
 use crate::git::{GitError, Repo};
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::record::Record;
-use crate::release::{spare, store};
+use crate::release::{spare, store, trash};
 use crate::stage::Context;
 use crate::stage::checkout::{self, CheckoutError};
 use crate::tool::git;
@@ -59,9 +59,13 @@ pub fn run(ctx: &Context<'_>) {
     let Ok(Attempt::Taken(_alone)) = flock::try_lock(&ctx.home.upkeep_lock()) else {
         return;
     };
+    let emptied = trash::remove(ctx.home).map_err(UpkeepError::Fs);
     let made = make_spare(ctx);
     let tidied = tidy_repository(ctx);
-    for error in [made.err(), tidied.err()].into_iter().flatten() {
+    for error in [emptied.err(), made.err(), tidied.err()]
+        .into_iter()
+        .flatten()
+    {
         ctx.events.note(format!(
             "upkeep after the push: {}",
             chain(&error).join(": ")
@@ -81,7 +85,7 @@ fn make_spare(ctx: &Context<'_>) -> Result<(), UpkeepError> {
     let repo = Repo::open(&ctx.home.repository())?;
     checkpoint::reached(checkpoint::UPKEEP);
     let place = spare::begin(ctx.home)?;
-    let written = checkout::whole(&repo, &live.tree, &place, live.release);
+    let written = checkout::whole(ctx.home, &repo, &live.tree, &place, live.release);
     if let Err(error) = written {
         spare::give_up(ctx.home)?;
         return Err(error.into());

@@ -1,12 +1,11 @@
 //! Files. Every error names its path; what is written is written whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use zeroize::Zeroizing;
 
 use super::ancestor;
 use super::checkpoint::{self, WRITE};
@@ -99,17 +98,6 @@ pub fn read_if_exists(path: &Path) -> Result<Option<String>, FsError> {
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FsError> {
     fs::read(path).on("read", path)
-}
-
-/// The whole file, wiped from memory when it goes; at most a mebibyte of it.
-pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FsError> {
-    const MOST: u64 = 1024 * 1024;
-    let file = File::open(path).on("read", path)?;
-    let size = file.metadata().on("look at", path)?.len().min(MOST);
-    // Its whole size at once: a vector that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 64));
-    file.take(MOST).read_to_end(&mut bytes).on("read", path)?;
-    Ok(bytes)
 }
 
 /// Writes `path` whole: a temporary file beside it, fsync, rename, fsync of the folder. A reader sees the old file or
@@ -415,10 +403,15 @@ fn of_kind_below(
 /// link (another device, too many links).
 #[expect(clippy::disallowed_methods, reason = "wrapped here")]
 pub fn link_file(from: &Path, to: &Path) -> Result<(), FsError> {
-    if let Some(folder) = to.parent() {
-        create_folder(folder)?;
-    }
-    match fs::hard_link(from, to) {
+    checkpoint::reached(WRITE);
+    let linked = match (fs::hard_link(from, to), to.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            create_folder(folder)?;
+            fs::hard_link(from, to)
+        }
+        (linked, _) => linked,
+    };
+    match linked {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(_) => copy_file(from, to),

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
+use super::fs::FsError;
 use super::hint::Hint;
 
 /// What is shown instead of a secret.
@@ -27,6 +29,18 @@ const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 pub struct RandomError(#[source] std::io::Error);
 
 impl Hint for RandomError {}
+
+/// The whole file, wiped from memory when it goes; at most a mebibyte of it.
+pub fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, FsError> {
+    const MOST: u64 = 1024 * 1024;
+    let failed = |source| FsError::new("read", path, source);
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len().min(MOST);
+    // Its whole size at once: a vector that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 64));
+    file.take(MOST).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
 
 impl Drop for Secret {
     fn drop(&mut self) {

@@ -1,25 +1,25 @@
 //! A file that is made again with the same content keeps the time it had: nginx's ETag and Last-Modified are made of time and
 //! size, and with another time browsers fetch the file again.
 //!
-//! takes: a folder as it was, the same folder made again · gives: how many files have their time back · touches: their times ·
+//! takes: a folder as it was, the same folder made again · gives: which files have their time back · touches: their times ·
 //! undone by: -
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::fs::{self, FsError};
 
 /// How much of two files is compared at once.
 const CHUNK: usize = 64 * 1024;
 
-/// Gives the files of `new` that are in `old` with the same content the time they have there. No link is followed but `old`
-/// and `new` themselves.
-pub fn keep_times(old: &Path, new: &Path) -> Result<usize, FsError> {
+/// Gives the files of `new` that are in `old` with the same content the time they have there, and tells their names. No link is
+/// followed but `old` and `new` themselves.
+pub fn keep_times(old: &Path, new: &Path) -> Result<Vec<PathBuf>, FsError> {
     if !old.is_dir() || old.canonicalize().ok() == new.canonicalize().ok() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
-    let mut kept = 0;
+    let mut kept = Vec::new();
     for name in fs::files_below(new)? {
         let (old, new) = (old.join(&name), new.join(&name));
         let Some(was) = fs::metadata_if_exists(&old)?.filter(std::fs::Metadata::is_file) else {
@@ -30,7 +30,7 @@ pub fn keep_times(old: &Path, new: &Path) -> Result<usize, FsError> {
                 .modified()
                 .and_then(|time| File::open(&new)?.set_modified(time));
             set.map_err(|source| FsError::new("set the time of", &new, source))?;
-            kept += 1;
+            kept.push(name);
         }
     }
     Ok(kept)
@@ -87,11 +87,18 @@ mod tests {
         put("new", "b.js", &other_end);
         put("new", "c.js", b"new");
         let (old, new) = (dir.path().join("old"), dir.path().join("new"));
-        assert_eq!(keep_times(&old, &new).unwrap(), 1);
+        assert_eq!(
+            keep_times(&old, &new).unwrap(),
+            [PathBuf::from("css/a.css")]
+        );
         assert_eq!(fs::modified(&new.join("css/a.css")).unwrap(), then);
         assert_ne!(fs::modified(&new.join("b.js")).unwrap(), then);
         // No earlier release, and a folder that all releases share.
-        assert_eq!(keep_times(&dir.path().join("none"), &new).unwrap(), 0);
-        assert_eq!(keep_times(&new, &new).unwrap(), 0);
+        assert!(
+            keep_times(&dir.path().join("none"), &new)
+                .unwrap()
+                .is_empty()
+        );
+        assert!(keep_times(&new, &new).unwrap().is_empty());
     }
 }

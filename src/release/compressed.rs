@@ -112,6 +112,16 @@ pub fn beside(home: &Home, folder: &Path, files: &[PathBuf]) -> Result<usize, Fs
     Ok(compressed.len())
 }
 
+/// Puts the compressed files that [`beside`] made for `names` of the folder `old` beside the files of `new` too, which are the same.
+pub fn carry(old: &Path, new: &Path, names: &[PathBuf]) -> Result<(), FsError> {
+    for file in names.iter().map(|name| packed(name)) {
+        if is_ours(old, &file) {
+            fs::link_file(&old.join(&file), &new.join(&file))?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes away what stands nowhere any more. Gives how many files that were.
 pub fn prune(home: &Home) -> Result<usize, FsError> {
     let mut pruned = 0;
@@ -321,6 +331,27 @@ mod tests {
         // One content, one file.
         assert_eq!(inode(&packed), inode(&folder.join("same/app.js.gz")));
         assert_eq!(site.compress("a"), 0, "all there is to do is done");
+    }
+
+    #[test]
+    fn what_is_carried_along_is_ours_and_of_the_files_that_are_meant() {
+        let site = Site::new();
+        for name in ["same.js", "other.js"] {
+            site.put("a", name, &script(1));
+            site.put("b", name, &script(1));
+        }
+        site.compress("a");
+        site.put("a", "own.js", &script(2));
+        site.put("a", "own.js.gz", b"the build's");
+        site.put("b", "own.js", &script(2));
+        let root = site.home.root();
+        let same = ["same.js", "own.js", "none.js"].map(PathBuf::from);
+        carry(&root.join("a"), &root.join("b"), &same).unwrap();
+        let there = ["other.js", "own.js", "same.js", "same.js.gz"];
+        assert_eq!(site.names("b"), there);
+        let gz = |entry: &str| inode(&root.join(entry).join("same.js.gz"));
+        assert_eq!(gz("a"), gz("b"));
+        assert_eq!(site.compress("b"), 2, "the rest is left to do");
     }
 
     #[test]

@@ -105,6 +105,11 @@ impl Home {
         self.run().join("lock")
     }
 
+    /// Folders that upkeep removes.
+    pub fn trash(&self) -> PathBuf {
+        self.cache().join("trash")
+    }
+
     /// Held by the one upkeep that runs.
     pub fn upkeep_lock(&self) -> PathBuf {
         self.cache().join("upkeep.lock")

@@ -10,3 +10,4 @@ pub mod record;
 pub mod spare;
 pub mod stamps;
 pub mod store;
+pub mod trash;

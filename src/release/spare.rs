@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::layout::{Home, ReleaseDir};
 use super::stamps::Stamps;
+use super::trash;
 use crate::base::fs::{self, FsError};
 use crate::base::names::ReleaseId;
 
@@ -24,7 +25,7 @@ pub fn is_there(home: &Home) -> bool {
 /// and its checkout was finished.
 pub fn keep(home: &Home, release: &ReleaseDir) -> Result<(), FsError> {
     if is_there(home) || !release.stamps().is_file() || release.src().is_symlink() {
-        return fs::remove_tree(release.root());
+        return trash::throw(home, release.root());
     }
     fs::remove_tree(&folder(home))?;
     fs::create_folder(&home.cache())?;
@@ -40,7 +41,7 @@ fn tidy(home: &Home) -> Result<(), FsError> {
             continue;
         }
         if path.is_dir() && !path.is_symlink() {
-            fs::remove_tree(&path)?;
+            trash::throw(home, &path)?;
         } else {
             fs::remove_file(&path)?;
         }

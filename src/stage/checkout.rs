@@ -19,7 +19,7 @@ use crate::base::words::{first_of, printable};
 use crate::config::settings::Shared;
 use crate::event::Stage;
 use crate::git::{GitError, Repo};
-use crate::release::layout::ReleaseDir;
+use crate::release::layout::{Home, ReleaseDir};
 use crate::release::spare;
 use crate::release::stamps::Stamps;
 
@@ -119,7 +119,7 @@ pub fn run(
     let src = release.src();
     let (written, stamps) = match spare::take(ctx.home, &src)? {
         Some((of, known)) => from_spare(ctx, repo, tree, &src, of, &known)?,
-        None => tree::write(repo, tree, &src, &Stamps::default())?,
+        None => tree::write(ctx.home, repo, tree, &src, &Stamps::default())?,
     };
     stamps.write(&release.stamps(), release.id())?;
     link_shared(&ctx.home.shared(), &src, shared)?;
@@ -129,12 +129,13 @@ pub fn run(
 /// Writes the files of `tree` into `place`, which has none yet, with their stamps: a spare, which shares nothing. It is like
 /// `release`'s.
 pub fn whole(
+    home: &Home,
     repo: &Repo,
     tree: &ObjectId,
     place: &ReleaseDir,
     release: ReleaseId,
 ) -> Result<(), CheckoutError> {
-    let (_, stamps) = tree::write(repo, tree, &place.src(), &Stamps::default())?;
+    let (_, stamps) = tree::write(home, repo, tree, &place.src(), &Stamps::default())?;
     Ok(stamps.write(&place.stamps(), release)?)
 }
 
@@ -146,13 +147,13 @@ fn from_spare(
     of: ReleaseId,
     known: &Stamps,
 ) -> Result<(CheckedOut, Stamps), CheckoutError> {
-    match tree::write(repo, tree, src, known) {
+    match tree::write(ctx.home, repo, tree, src, known) {
         Err(CheckoutError::Fs(error)) => {
             // Whatever its programs have done to it: a new one has none of that.
             let log = format!("the files of release {of} cannot be used again: {error}");
             ctx.events.line(Stage::Checkout, &log);
             fs::remove_tree(src)?;
-            tree::write(repo, tree, src, &Stamps::default())
+            tree::write(ctx.home, repo, tree, src, &Stamps::default())
         }
         Ok(written) => {
             say_what_was_done_to(ctx, of, &written.0);

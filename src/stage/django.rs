@@ -142,6 +142,11 @@ impl Django {
         )
     }
 
+    /// Nothing more will be asked: Python ends by itself. Who drops it waits for that.
+    pub fn dismiss(&mut self) {
+        self.agent.dismiss();
+    }
+
     /// The pending migrations.
     pub fn migration_plan(&mut self, ctx: &Context<'_>) -> Result<MigrationPlan, DjangoError> {
         self.ask(ctx, Stage::Migrate, &json!({"do": "plan"}), self.question)

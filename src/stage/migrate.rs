@@ -13,6 +13,7 @@ use crate::base::hint::Hint;
 use crate::base::unchanged;
 use crate::base::words::{count, first_of, list};
 use crate::event::{Outcome, Stage};
+use crate::release::compressed;
 use crate::release::layout::ReleaseDir;
 use crate::release::record::AppliedMigration;
 use crate::release::store::{self, StoreError};
@@ -160,11 +161,6 @@ pub fn collect_static(
             .line(Stage::Migrate, &format!("collectstatic skipped: {reason}"));
     }
     if let Some(root) = &collected.root {
-        let live = ctx.home.current().join("static");
-        if let Err(error) = unchanged::keep_times(&live, Path::new(root)) {
-            let log = format!("browsers will fetch static files again that are as before: {error}");
-            ctx.events.line(Stage::Migrate, &log);
-        }
         fs::symlink(Path::new(root), &release.static_files())?;
     }
     ctx.events.line(
@@ -175,6 +171,26 @@ pub fn collect_static(
         ),
     );
     Ok(Some(collected.copied + collected.unmodified))
+}
+
+/// Collected files that are as in the live release keep their times, and the compressed files beside them where they lie in the
+/// release's own folder.
+pub fn keep_what_is_the_same(ctx: &Context<'_>, release: &ReleaseDir) {
+    let kept = (|| {
+        let Some(root) = fs::link_target(&release.static_files())? else {
+            return Ok(());
+        };
+        let live = ctx.home.current().join("static");
+        let same = unchanged::keep_times(&live, &root)?;
+        if root.starts_with(release.root()) {
+            compressed::carry(&live, &root, &same)?;
+        }
+        Ok::<_, FsError>(())
+    })();
+    if let Err(error) = kept {
+        let log = format!("browsers will fetch static files again that are as before: {error}");
+        ctx.events.line(Stage::Migrate, &log);
+    }
 }
 
 /// Shows the migration plan and applies it. What is applied is written into the release's record before it is.

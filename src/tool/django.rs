@@ -429,6 +429,11 @@ impl Agent {
         self.answer(&name, limit, sink, &mut |_| {})
     }
 
+    /// Closes its input, which ends it. [`Drop`] waits for that.
+    pub fn dismiss(&mut self) {
+        self.requests = None;
+    }
+
     fn last_lines(&self) -> Vec<String> {
         self.printed[self.printed.len().saturating_sub(TAIL_LINES)..].to_vec()
     }
@@ -436,8 +441,8 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // Closing its input ends it; one that hangs in the app's code is killed.
-        self.requests = None;
+        // One that hangs in the app's code is killed.
+        self.dismiss();
         let deadline = Instant::now() + Duration::from_millis(500);
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(2));

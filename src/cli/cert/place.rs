@@ -6,6 +6,7 @@ use crate::base::fs;
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::names::{AppName, Domain};
+use crate::base::secret;
 use crate::base::server_paths::ServerPaths;
 use crate::base::user;
 use crate::cli::session;
@@ -104,7 +105,7 @@ pub(in crate::cli) fn of_file(file: &Path) -> Result<Place, Ended> {
 
 /// A key that was brought: nobody else may have read it.
 pub(in crate::cli) fn read_key(file: &Path) -> Result<PrivateKey, Ended> {
-    let key = PrivateKey::read(&fs::read_secret(file)?)?;
+    let key = PrivateKey::read(&secret::read_file(file)?)?;
     if fs::mode_of_target(file)? & 0o077 != 0 {
         return Err(Refusal::new(
             Code::KeyPermissions,

@@ -20,7 +20,9 @@ use crate::base::fs::{self, FsError};
 use crate::base::names::{ObjectId, RepoPath};
 use crate::base::words::{count, first_of, printable, shorten};
 use crate::git::{Entry, EntryKind, GitError, Repo};
+use crate::release::layout::Home;
 use crate::release::stamps::{Known, Stamps, Stat};
+use crate::release::trash;
 
 /// What files are measured in.
 const BLOCK: u64 = 4096;
@@ -32,6 +34,7 @@ const SHOWN: usize = 120;
 /// Makes `src` hold the files of `tree` and nothing else. `known` says what is in it already; a folder that is not there or
 /// empty has none. Gives what was written, and what it looks like now.
 pub(super) fn write(
+    home: &Home,
     repo: &Repo,
     tree: &ObjectId,
     src: &Path,
@@ -42,6 +45,7 @@ pub(super) fn write(
     // The release's own folder is a new one.
     let made = fs::metadata(src.parent().unwrap_or(src))?;
     let mut walk = Walk {
+        home,
         repo,
         src,
         known,
@@ -114,6 +118,7 @@ fn tracks_modules(repo: &Repo, tree: &ObjectId) -> Result<bool, CheckoutError> {
 }
 
 struct Walk<'a> {
+    home: &'a Home,
     repo: &'a Repo,
     src: &'a Path,
     known: &'a Stamps,
@@ -192,7 +197,7 @@ impl Walk<'_> {
                 if !self.known.knows(&relative) && !path.is_symlink() && name != "__pycache__" {
                     self.done.found.push(relative);
                 }
-                remove(&path)?;
+                self.remove(&path)?;
             }
         }
         Ok(())
@@ -222,7 +227,7 @@ impl Walk<'_> {
                 _ => {}
             }
             // Not written over: a program may still have it open.
-            remove(&self.src.join(&relative))?;
+            self.remove(&self.src.join(&relative))?;
         }
         self.done.written += 1;
         let size = self.repo.blob_size(&entry.id)?;
@@ -248,7 +253,7 @@ impl Walk<'_> {
             Some(there) if there.is_folder() && entry.kind == EntryKind::Tree => Some(there),
             other => {
                 if other.is_some() {
-                    remove(path)?;
+                    self.remove(path)?;
                 }
                 // A folder that is there already would be a link or a file of the same name: a forged tree.
                 fs::create_new_folder(path)?;
@@ -261,6 +266,14 @@ impl Walk<'_> {
         }
         self.takes(0);
         self.folder(&entry.id, relative, there.as_ref())
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FsError> {
+        if fs::metadata(path)?.is_dir() {
+            trash::throw(self.home, path)
+        } else {
+            fs::remove_file(path)
+        }
     }
 
     /// A file takes whole blocks; most file systems have blocks of 4096 bytes.
@@ -301,15 +314,6 @@ fn look(folder: &File, name: &[u8], relative: &Path) -> Result<Option<Stat>, FsE
 
 fn shown(relative: &Path) -> String {
     shorten(&printable(&relative.to_string_lossy()), SHOWN)
-}
-
-fn remove(path: &Path) -> Result<(), CheckoutError> {
-    if fs::metadata(path)?.is_dir() {
-        fs::remove_tree(path)?;
-    } else {
-        fs::remove_file(path)?;
-    }
-    Ok(())
 }
 
 /// No way out of the folder, nothing that is `.git` to any file system (git's own CVE-2014-9390, CVE-2019-1353).
