@@ -1,23 +1,24 @@
 //! L5: upkeep, after a push has had its answer: what makes the next one fast and the repository small. Nothing waits for it,
 //! and what it does not come to is done after a later push.
 //!
-//! takes: an app at rest · gives: a spare for the next checkout, a tidy repository · touches: `cache/spare`, `cache/trash`, git's objects and
-//! refs (through git's own program) · undone by: -; what a killed one leaves is taken away by the next
+//! takes: an app at rest · gives: a spare for the next checkout, a tidy repository, smaller assets · touches: `cache/spare`,
+//! `cache/trash`, `cache/compressed`, git's objects and refs (through git's own program) · undone by: -; what a killed one leaves is
+//! taken away by the next
 
 use std::time::Duration;
 
 use crate::base::checkpoint;
 use crate::base::command::{self, CommandError, Quiet};
 use crate::base::disk;
-use crate::base::flock::{self, Attempt};
+use crate::base::flock::{self, Attempt, FileLock};
 use crate::base::fs::{self, FsError};
 use crate::base::hint::chain;
 use crate::git::{GitError, Repo};
 use crate::release::lock::{self, Holder, LockError};
 use crate::release::record::Record;
-use crate::release::{spare, store, trash};
-use crate::stage::Context;
+use crate::release::{assets, compressed, spare, store, trash};
 use crate::stage::checkout::{self, CheckoutError};
+use crate::stage::{Context, commit, compress, site};
 use crate::tool::git;
 
 /// A checkout of fewer files takes a tenth of a second without a spare.
@@ -62,7 +63,8 @@ pub fn run(ctx: &Context<'_>) {
     let emptied = trash::remove(ctx.home).map_err(UpkeepError::Fs);
     let made = make_spare(ctx);
     let tidied = tidy_repository(ctx);
-    for error in [emptied.err(), made.err(), tidied.err()]
+    let compressed = compress_more(ctx);
+    for error in [emptied.err(), made.err(), tidied.err(), compressed.err()]
         .into_iter()
         .flatten()
     {
@@ -92,8 +94,7 @@ fn make_spare(ctx: &Context<'_>) -> Result<(), UpkeepError> {
     }
     // Its stamps must not outlast its files.
     fs::sync_all(place.root())?;
-    let holder = Holder::new(ctx.host, "upkeep", "landfall");
-    let _lock = lock::acquire(ctx.home, ctx.host, &holder, PATIENCE, &mut |_| {})?;
+    let _lock = wait_for_lock(ctx)?;
     Ok(spare::put(ctx.home)?)
 }
 
@@ -103,6 +104,39 @@ fn is_worth_it(ctx: &Context<'_>, live: &Record) -> Result<bool, UpkeepError> {
     Ok(takes.files >= WORTH_A_SPARE
         && is_spacious(free.bytes, takes.bytes)
         && is_spacious(free.files, takes.files))
+}
+
+/// What is live is compressed by brotli too, where nginx serves such files: a sixth smaller than by gzip.
+fn compress_more(ctx: &Context<'_>) -> Result<(), UpkeepError> {
+    let Ok(Some(live)) = store::live_record(ctx.home) else {
+        return Ok(());
+    };
+    if !site::serves_brotli(ctx) {
+        return Ok(());
+    }
+    let release = ctx.home.release(live.release);
+    let packed = compress::by_brotli(ctx, &release, &live)?;
+    if packed.is_empty() {
+        return Ok(());
+    }
+    let _lock = wait_for_lock(ctx)?;
+    // Another release's files are for the upkeep after it, and this one may be gone.
+    if store::live(ctx.home).ok().flatten() == Some(live.release) {
+        compressed::place(&packed)?;
+        assets::keep(ctx.home, &commit::served(&release, &live))?;
+    }
+    Ok(())
+}
+
+fn wait_for_lock(ctx: &Context<'_>) -> Result<FileLock, UpkeepError> {
+    let holder = Holder::new(ctx.host, "upkeep", "landfall");
+    Ok(lock::acquire(
+        ctx.home,
+        ctx.host,
+        &holder,
+        PATIENCE,
+        &mut |_| {},
+    )?)
 }
 
 /// Loose objects and small packs become few packs, many refs one file; once a month what nothing leads to is removed.

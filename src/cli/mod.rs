@@ -42,7 +42,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -239,10 +239,11 @@ impl<E: Hint> From<E> for Ended {
 /// `LANDFALL_LOG=debug` shows on stderr what is run and how long it takes; what a deploy's trace shows is recorded always.
 fn start_tracing(host: &Host) {
     let shown = host.var("LANDFALL_LOG").map(|filter| {
+        let filter = filter.parse::<Targets>();
         tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_target(false)
-            .with_filter(EnvFilter::new(filter))
+            .with_filter(filter.unwrap_or_else(|_| Targets::new().with_default(LevelFilter::DEBUG)))
     });
     let recorded = Recorder.with_filter(filter_fn(|data| data.target() == stretch::TARGET));
     let _ = tracing_subscriber::registry()

@@ -1,6 +1,6 @@
-//! Compressed files beside the plain ones that nginx serves, made once for a content: `cache/compressed/OBJECTID.gz`.
+//! Compressed files beside the plain ones that nginx serves, made once for a content: `cache/compressed/OBJECTID.gz` and `.br`.
 //!
-//! takes: a folder that will be served · gives: `FILE.gz` beside its files, links to the store's · touches: the
+//! takes: a folder that is served · gives: `FILE.gz` or `FILE.br` beside its files, links to the store's · touches: the
 //! folder, `cache/compressed` · undone by: removing them; nginx serves the plain files then
 //!
 //! The store's files are read by everybody and written by nobody, so they are read-only, and one may stand in many places. One
@@ -15,7 +15,7 @@ use std::thread;
 
 use super::layout::Home;
 use crate::base::aside::{self, Aside};
-use crate::base::compress;
+use crate::base::compress::Coding;
 use crate::base::fs::{self, FsError};
 use crate::git;
 
@@ -49,9 +49,11 @@ const ENDINGS: [&str; 22] = [
 const LEAST: u64 = 1024;
 /// What is larger is left to nginx: a few at once would take the memory of a small machine.
 const MOST: u64 = 8 * 1024 * 1024;
+/// Brotli takes memory of ten times the file, and seven seconds for a megabyte.
+const MOST_FOR_BROTLI: u64 = 2 * 1024 * 1024;
 /// A compressed file takes at most so many hundredths of the plain one, or it is not worth the browser's work.
 const WORTH: usize = 95;
-/// The most threads: the machine serves meanwhile.
+/// The most threads: the machine serves meanwhile. Nobody waits for brotli.
 const MOST_THREADS: usize = 4;
 /// Read by everybody, written by nobody.
 const READ_ONLY: u32 = 0o444;
@@ -62,29 +64,42 @@ pub fn store(home: &Home) -> PathBuf {
 }
 
 /// A compressed file that has its place in the store, and where it is to stand.
-struct Found {
+#[derive(Debug)]
+pub struct Packed {
     stored: PathBuf,
     place: PathBuf,
 }
 
 /// What the threads share.
 struct Work<'a> {
+    coding: Coding,
     store: PathBuf,
     files: &'a [PathBuf],
     next: AtomicUsize,
     /// Places in the store that somebody fills: two files may have the same content.
     taken: Mutex<BTreeSet<PathBuf>>,
     written: Mutex<Vec<Aside>>,
-    found: Mutex<Vec<Found>>,
+    found: Mutex<Vec<Packed>>,
 }
 
-/// Puts compressed files beside those `files` of `folder` that are worth it. Gives how many have one of ours now.
+/// Puts files that gzip compressed beside those `files` of `folder` that are worth it. Gives how many have one of ours now.
 pub fn beside(home: &Home, folder: &Path, files: &[PathBuf]) -> Result<usize, FsError> {
-    let files = worth_a_try(folder, files)?;
+    place(&pack(home, folder, files, Coding::Gzip)?)
+}
+
+/// Compresses those `files` of `folder` that are worth it, into the store. [`place`] puts them where they are served.
+pub fn pack(
+    home: &Home,
+    folder: &Path,
+    files: &[PathBuf],
+    coding: Coding,
+) -> Result<Vec<Packed>, FsError> {
+    let files = worth_a_try(folder, files, coding)?;
     if files.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let work = Work {
+        coding,
         store: store(home),
         files: &files,
         next: AtomicUsize::new(0),
@@ -102,21 +117,27 @@ pub fn beside(home: &Home, folder: &Path, files: &[PathBuf]) -> Result<usize, Fs
     }
     aside::put(written)?;
     let found = work.found.into_inner();
-    let found = found.unwrap_or_else(PoisonError::into_inner);
-    let mut compressed = BTreeSet::new();
-    // Of two files with one content that is not worth it, the second waits for what is not written.
-    for each in found.iter().filter(|each| each.stored.exists()) {
-        fs::link_file(&each.stored, &each.place)?;
-        compressed.insert(each.place.with_extension(""));
-    }
-    Ok(compressed.len())
+    Ok(found.unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Puts the compressed files that [`beside`] made for `names` of the folder `old` beside the files of `new` too, which are the same.
+/// Puts compressed files beside the plain ones. Gives how many.
+pub fn place(packed: &[Packed]) -> Result<usize, FsError> {
+    let mut places = BTreeSet::new();
+    // Of two files with one content that is not worth it, the second waits for what is not written.
+    for each in packed.iter().filter(|each| each.stored.exists()) {
+        fs::link_file(&each.stored, &each.place)?;
+        places.insert(&each.place);
+    }
+    Ok(places.len())
+}
+
+/// Puts the compressed files of ours beside `names` of the folder `old` beside the files of `new` too, which are the same.
 pub fn carry(old: &Path, new: &Path, names: &[PathBuf]) -> Result<(), FsError> {
-    for file in names.iter().map(|name| packed(name)) {
-        if is_ours(old, &file) {
-            fs::link_file(&old.join(&file), &new.join(&file))?;
+    for name in names {
+        for file in Coding::ALL.map(|coding| packed(name, coding)) {
+            if is_ours(old, &file) {
+                fs::link_file(&old.join(&file), &new.join(&file))?;
+            }
         }
     }
     Ok(())
@@ -134,22 +155,27 @@ pub fn prune(home: &Home) -> Result<usize, FsError> {
     Ok(pruned)
 }
 
-/// True for a file of `folder` that [`beside`] put there, not the app's own build: the plain file is there, and nobody may
+/// True for a file of `folder` that [`place`] put there, not the app's own build: the plain file is there, and nobody may
 /// write it.
 pub fn is_ours(folder: &Path, file: &Path) -> bool {
     let path = folder.join(file);
-    path.extension().is_some_and(|end| end == "gz")
+    let is_packed = |coding: Coding| path.extension().is_some_and(|end| end == coding.ending());
+    Coding::ALL.into_iter().any(is_packed)
         && path.with_extension("").is_file()
         && fs::mode(&path).is_ok_and(|mode| mode == READ_ONLY)
 }
 
 /// Those of a fitting type and size that the build did not compress itself.
-fn worth_a_try(folder: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>, FsError> {
+fn worth_a_try(folder: &Path, files: &[PathBuf], coding: Coding) -> Result<Vec<PathBuf>, FsError> {
+    let sizes = match coding {
+        Coding::Gzip => LEAST..=MOST,
+        Coding::Brotli => LEAST..=MOST_FOR_BROTLI,
+    };
     let there: BTreeSet<&PathBuf> = files.iter().collect();
     let mut fitting = Vec::new();
     for file in files.iter().filter(|file| is_compressible(file)) {
         let path = folder.join(file);
-        if !there.contains(&packed(file)) && (LEAST..=MOST).contains(&fs::metadata(&path)?.len()) {
+        if !there.contains(&packed(file, coding)) && sizes.contains(&fs::metadata(&path)?.len()) {
             fitting.push(path);
         }
     }
@@ -162,16 +188,20 @@ fn is_compressible(file: &Path) -> bool {
 }
 
 /// `index.js` → `index.js.gz`
-fn packed(file: &Path) -> PathBuf {
+fn packed(file: &Path, coding: Coding) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push(".gz");
+    name.push(".");
+    name.push(coding.ending());
     name.into()
 }
 
 impl Work<'_> {
     /// This thread works too: where no other can be made (fork(2), EAGAIN), it works alone.
     fn side_by_side(&self) -> Result<(), FsError> {
-        let wanted = thread::available_parallelism().map_or(1, usize::from);
+        let wanted = match self.coding {
+            Coding::Gzip => thread::available_parallelism().map_or(1, usize::from),
+            Coding::Brotli => 1,
+        };
         let others = wanted.min(MOST_THREADS).min(self.files.len()) - 1;
         thread::scope(|scope| {
             let others: Vec<_> = (0..others)
@@ -204,12 +234,13 @@ impl Work<'_> {
     }
 
     fn one(&self, file: &Path) -> Result<(), FsError> {
+        let ending = self.coding.ending();
         let plain = fs::read_bytes(file)?;
-        let stored = self.store.join(format!("{}.gz", git::hash(&plain)));
+        let stored = self.store.join(format!("{}.{ending}", git::hash(&plain)));
         let is_free = || lock(&self.taken).insert(stored.clone());
         if !stored.exists() && is_free() {
-            let packed =
-                compress::gzip(&plain).map_err(|source| FsError::new("compress", file, source))?;
+            let packed = self.coding.pack(&plain);
+            let packed = packed.map_err(|source| FsError::new("compress", file, source))?;
             if packed.len() * 100 > plain.len() * WORTH {
                 return Ok(());
             }
@@ -217,8 +248,8 @@ impl Work<'_> {
             let file = aside::write(stored.clone(), &packed, READ_ONLY, modified)?;
             lock(&self.written).push(file);
         }
-        let place = packed(file);
-        lock(&self.found).push(Found { stored, place });
+        let place = packed(file, self.coding);
+        lock(&self.found).push(Packed { stored, place });
         Ok(())
     }
 }
@@ -320,7 +351,7 @@ mod tests {
         assert_eq!(fs::read(&own).unwrap(), "the build's");
         let packed = plain.with_extension("JS.gz");
         assert_eq!(fs::mode(&packed).unwrap(), READ_ONLY);
-        let back = compress::gzip(&script(1)).unwrap();
+        let back = Coding::Gzip.pack(&script(1)).unwrap();
         assert_eq!(fs::read_bytes(&packed).unwrap(), back);
         let folder = site.home.root().join("a");
         let ours: Vec<&str> = made
@@ -352,6 +383,27 @@ mod tests {
         let gz = |entry: &str| inode(&root.join(entry).join("same.js.gz"));
         assert_eq!(gz("a"), gz("b"));
         assert_eq!(site.compress("b"), 2, "the rest is left to do");
+    }
+
+    #[test]
+    fn brotli_has_a_file_of_its_own_and_is_carried_along() {
+        let site = Site::new();
+        site.put("a", "app.js", &script(1));
+        let folder = site.home.root().join("a");
+        site.compress("a");
+        let pack = || {
+            let files = fs::files_below(&folder).unwrap();
+            pack(&site.home, &folder, &files, Coding::Brotli).unwrap()
+        };
+        assert_eq!(place(&pack()).unwrap(), 1);
+        assert_eq!(site.names("a"), ["app.js", "app.js.br", "app.js.gz"]);
+        assert!(is_ours(&folder, Path::new("app.js.br")));
+        let packed = fs::read_bytes(&folder.join("app.js.br")).unwrap();
+        assert_eq!(packed, Coding::Brotli.pack(&script(1)).unwrap());
+        assert!(pack().is_empty(), "all there is to do is done");
+        site.put("b", "app.js", &script(1));
+        carry(&folder, &site.home.root().join("b"), &["app.js".into()]).unwrap();
+        assert_eq!(site.names("b"), site.names("a"));
     }
 
     #[test]

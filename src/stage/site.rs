@@ -15,6 +15,7 @@ use crate::base::fs::{self, FsError};
 use crate::base::hint::{Hint, Kind};
 use crate::base::host::SYSTEM_PATH;
 use crate::base::names::{Domain, ReleaseId};
+use crate::base::server_paths::ServerPaths;
 use crate::config::server::{AppSettings, Layout, Mode};
 use crate::release::layout::ReleaseDir;
 use crate::supervisor::fault::RpcError;
@@ -216,6 +217,14 @@ fn reload_own(ctx: &Context<'_>) -> Result<(), SiteError> {
     } else {
         supervisor.start(NGINX).map_err(SiteError::Told)
     }
+}
+
+/// nginx has the module that serves what brotli compressed, and the site uses it: its file says so, to everybody. The app's own
+/// nginx has no modules.
+pub fn serves_brotli(ctx: &Context<'_>) -> bool {
+    ctx.app.mode() == Mode::Server
+        && fs::read(&ServerPaths::default().site(&ctx.app.name))
+            .is_ok_and(|text| text.contains("brotli_static on;"))
 }
 
 fn needs_of(ctx: &Context<'_>, release: Option<ReleaseId>) -> Result<Needs, FsError> {

@@ -1,6 +1,7 @@
 //! The page `docs/using/first-server.md`, block by block: from a server that was just installed to a reboot.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -182,6 +183,45 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
     everything_else_is_refused(&laptop);
     the_last_line_says_how_long_the_certificate_lasts(&vps, &laptop);
     a_push_that_fails_leaves_everything(&laptop);
+    assets_are_smaller_after_a_push(&vps, &laptop);
+}
+
+/// Where nginx serves what brotli compressed, upkeep makes it: nobody waits, and the bytes come back whole.
+fn assets_are_smaller_after_a_push(vps: &Vps, laptop: &Laptop) {
+    vps.sh("apt-get -qq install -y libnginx-mod-http-brotli-static >/dev/null 2>&1; landfall site apply notes");
+    laptop.ok("git reset --quiet --hard production/master; git commit --quiet --allow-empty --message Smaller; git push production master 2>&1");
+    for folder in ["public/assets", "static/admin/css"] {
+        let file = vps.sh(&format!(
+            "find /srv/landfall/notes/current/{folder}/ -name '*.css' -size +1023c | sort | head -1"
+        ));
+        let file = file.trim();
+        poll::until("the smaller file", Duration::from_secs(120), || {
+            vps.exec(&["test", "-e", &format!("{file}.br")])
+                .status
+                .success()
+        });
+        let bytes = |path: &str| {
+            let text = vps.ok(&["base64", "--wrap=0", path]);
+            data_encoding::BASE64.decode(text.as_bytes()).unwrap()
+        };
+        let (plain, gzip, smaller) = (
+            bytes(file),
+            bytes(&format!("{file}.gz")),
+            bytes(&format!("{file}.br")),
+        );
+        assert!(smaller.len() < gzip.len(), "{file}");
+        let mut back = Vec::new();
+        brotli::Decompressor::new(smaller.as_slice(), 4096)
+            .read_to_end(&mut back)
+            .unwrap();
+        assert!(back == plain, "{file}: another content is compressed");
+        let url = file.split_once("/current/").unwrap().1;
+        let url = url.strip_prefix("public/").unwrap_or(url);
+        vps.sh(&format!(
+            "curl -sk --connect-to ::127.0.0.1: -H 'Accept-Encoding: gzip, br' -D /root/head https://notes.example.org/{url} | cmp - {file}.br
+             grep -qi '^content-encoding: br' /root/head && grep -qi '^vary: accept-encoding' /root/head"
+        ));
+    }
 }
 
 /// As long as a certificate stands in, it says so; with one that was issued, the days.

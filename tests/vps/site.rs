@@ -1,9 +1,7 @@
 //! Sites in the server's nginx: both layouts, what they answer, and that a bad one never gets in the way of the others.
 
-use std::time::Duration;
-
 use crate::server::{body, create, set_up, status};
-use crate::{Vps, error_of, poll, text_of};
+use crate::{Vps, error_of, text_of};
 
 /// A release as a deploy leaves it, with a backend that is a few lines of Python speaking uwsgi.
 pub(crate) fn release(vps: &Vps, app: &str) {
@@ -170,10 +168,10 @@ fn both_layouts_answer_as_they_should() {
             "{url}: {head}"
         );
     }
-    // A worker of the configuration before may take a connection or two more.
-    poll::until("the compressed file", Duration::from_secs(10), || {
-        curl(&vps, &format!("-H 'Accept-Encoding: br' {asset}")) == "compressed"
-    });
+    assert_eq!(
+        curl(&vps, &format!("-H 'Accept-Encoding: br' {asset}")),
+        "compressed"
+    );
     assert_eq!(
         curl(
             &vps,
