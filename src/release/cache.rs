@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::layout::Home;
+use super::trash;
 use crate::base::disk::{self, Room};
 use crate::base::fs::{self, FsError};
 use crate::base::names::ObjectId;
@@ -117,7 +118,7 @@ pub fn find(home: &Home, shelf: Shelf, key: &ObjectId) -> Option<PathBuf> {
 /// An empty folder in which an entry is built in place; what an earlier, broken run left there is removed.
 pub fn begin(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<PathBuf, FsError> {
     let path = path(home, shelf, key);
-    fs::remove_tree(&path)?;
+    trash::throw(home, &path)?;
     fs::create_folder(&path)?;
     Ok(path)
 }
@@ -156,7 +157,7 @@ fn noted(entry: &Path) -> Option<Room> {
 
 /// Removes an entry.
 pub fn discard(home: &Home, shelf: Shelf, key: &ObjectId) -> Result<(), FsError> {
-    fs::remove_tree(&path(home, shelf, key))
+    trash::throw(home, &path(home, shelf, key))
 }
 
 /// Removes the entries that are not whole: what a run was building, or had borrowed, when it was killed. Nobody builds now.

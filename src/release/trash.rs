@@ -27,6 +27,10 @@ pub fn throw(home: &Home, folder: &Path) -> Result<(), FsError> {
 
 /// Removes what was thrown away, unless an upkeep of the app does.
 pub fn empty(home: &Home) -> Result<(), FsError> {
+    if !home.trash().is_dir() {
+        // Nor is there a place for the lock in a new home.
+        return Ok(());
+    }
     match flock::try_lock(&home.upkeep_lock())? {
         Attempt::Taken(_alone) => remove(home),
         Attempt::HeldBy(_) => Ok(()),
@@ -48,6 +52,7 @@ mod tests {
     fn what_is_thrown_away_is_gone_at_once_and_removed_later() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().to_owned(), "app".parse().unwrap());
+        empty(&home).unwrap();
         let make = |mode: u32| {
             let folder = home.root().join("folder");
             fs::create_folder(&folder.join("deep")).unwrap();

@@ -1,6 +1,7 @@
 //! room: asks whether what the deploy will write fits on the disk, before it writes anything.
 //!
-//! takes: the plan, what the live release and the caches took · gives: nothing, or why it does not fit · touches: nothing
+//! takes: the plan, what the live release and the caches took · gives: nothing, or why it does not fit · touches: `cache/trash`,
+//! where the disk is full
 
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ use crate::base::fs::FsError;
 use crate::base::hint::{Hint, Kind};
 use crate::base::words;
 use crate::release::cache::{self, Shelf};
-use crate::release::{spare, store};
+use crate::release::{spare, store, trash};
 
 /// For what is not counted: records, logs, static files, sockets, git's own objects.
 const BESIDES: Room = Room {
@@ -78,7 +79,12 @@ impl Hint for RoomError {
 /// counted.
 pub fn check(ctx: &Context<'_>, plan: &Plan) -> Result<(), RoomError> {
     let needed = needed(ctx, plan);
-    let free = disk::free(ctx.home.root())?;
+    let mut free = disk::free(ctx.home.root())?;
+    if free.bytes < needed.bytes || free.files < needed.files {
+        // What was pruned a moment ago may lie there still.
+        trash::empty(ctx.home)?;
+        free = disk::free(ctx.home.root())?;
+    }
     let home = ctx.home.root().to_owned();
     if free.bytes < needed.bytes {
         let (free, needed) = (free.bytes, needed.bytes);
