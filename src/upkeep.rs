@@ -60,7 +60,7 @@ pub fn run(ctx: &Context<'_>) {
     let Ok(Attempt::Taken(_alone)) = flock::try_lock(&ctx.home.upkeep_lock()) else {
         return;
     };
-    let emptied = trash::remove(ctx.home).map_err(UpkeepError::Fs);
+    let emptied = trash::empty(ctx.home).map_err(UpkeepError::Fs);
     let made = make_spare(ctx);
     let tidied = tidy_repository(ctx);
     let compressed = compress_more(ctx);

@@ -8,7 +8,6 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::layout::Home;
-use crate::base::flock::{self, Attempt};
 use crate::base::fs::{self, FsError};
 
 /// How many folders this process has thrown away: no two have one name.
@@ -25,20 +24,8 @@ pub fn throw(home: &Home, folder: &Path) -> Result<(), FsError> {
     moved.or_else(|_| fs::remove_tree(folder))
 }
 
-/// Removes what was thrown away, unless an upkeep of the app does.
+/// Removes what was thrown away. A deploy and an upkeep may do it at the same time.
 pub fn empty(home: &Home) -> Result<(), FsError> {
-    if !home.trash().is_dir() {
-        // Nor is there a place for the lock in a new home.
-        return Ok(());
-    }
-    match flock::try_lock(&home.upkeep_lock())? {
-        Attempt::Taken(_alone) => remove(home),
-        Attempt::HeldBy(_) => Ok(()),
-    }
-}
-
-/// [`empty`] for the holder of the upkeep's lock.
-pub fn remove(home: &Home) -> Result<(), FsError> {
     fs::list(&home.trash())?
         .iter()
         .try_for_each(|folder| fs::remove_tree(folder))
@@ -46,32 +33,62 @@ pub fn remove(home: &Home) -> Result<(), FsError> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
+
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().to_owned(), "app".parse().unwrap());
+        (dir, home)
+    }
+
+    fn folder(home: &Home, files: usize) -> std::path::PathBuf {
+        let folder = home.root().join("folder");
+        for number in 0..files {
+            let file = folder.join(format!("{}/{number}", number % 7));
+            fs::create_folder(file.parent().unwrap()).unwrap();
+            fs::write_unsynced(&file, b"x").unwrap();
+        }
+        folder
+    }
 
     #[test]
     fn what_is_thrown_away_is_gone_at_once_and_removed_later() {
-        let dir = tempfile::tempdir().unwrap();
-        let home = Home::new(dir.path().to_owned(), "app".parse().unwrap());
+        let (_dir, home) = home();
         empty(&home).unwrap();
-        let make = |mode: u32| {
-            let folder = home.root().join("folder");
-            fs::create_folder(&folder.join("deep")).unwrap();
-            fs::write(&folder.join("deep/file"), b"x", fs::PUBLIC).unwrap();
-            fs::set_mode(&folder, mode).unwrap();
-            folder
-        };
-        for mode in [0o755, 0o755, 0o500] {
-            let folder = make(mode);
+        for _ in 0..2 {
+            let folder = folder(&home, 3);
             throw(&home, &folder).unwrap();
             assert!(!folder.exists());
         }
-        assert!(fs::list(&home.trash()).unwrap().len() >= 2);
         throw(&home, &home.root().join("none")).unwrap();
-        let lock = flock::try_lock(&home.upkeep_lock()).unwrap();
-        empty(&home).unwrap();
-        assert!(!fs::list(&home.trash()).unwrap().is_empty());
-        drop(lock);
+        assert_eq!(fs::list(&home.trash()).unwrap().len(), 2);
         empty(&home).unwrap();
         assert!(fs::list(&home.trash()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_moved_is_removed() {
+        let (_dir, home) = home();
+        let folder = folder(&home, 3);
+        fs::create_folder(&home.cache()).unwrap();
+        fs::write(&home.trash(), b"no folder", fs::PUBLIC).unwrap();
+        throw(&home, &folder).unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn two_may_empty_it_at_once() {
+        let (_dir, home) = home();
+        for _ in 0..20 {
+            throw(&home, &folder(&home, 200)).unwrap();
+            thread::scope(|scope| {
+                let other = scope.spawn(|| empty(&home));
+                empty(&home).unwrap();
+                other.join().unwrap().unwrap();
+            });
+            assert!(fs::list(&home.trash()).unwrap().is_empty());
+        }
     }
 }

@@ -38,7 +38,14 @@ fn room_is_asked_for_before_anything_is_written() {
         .said("hint: see what takes them: df -i ");
     disk.empty();
     before.comes_back(&sandbox, &[]);
+    // What an upkeep did not come to is no reason to refuse.
+    let trash = sandbox.home.join("cache/trash/of-before");
+    fs::create_dir_all(&trash).unwrap();
+    fs::write(trash.join("file"), vec![1; 60 << 20]).unwrap();
+    disk.fill(8 * 1024 * 1024);
     let _ = sandbox.push().accepted();
+    assert!(!trash.exists());
+    disk.empty();
     assert_eq!(sandbox.release_shown(), "2");
     // What the packages took is known: installing them again has to fit, too.
     sandbox.edit("requirements.txt", "\n", "\n# again\n");

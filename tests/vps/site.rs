@@ -266,9 +266,23 @@ fn limits_follow_the_settings(vps: &Vps) {
     );
 }
 
-/// Asks a site all the while, counts what was not answered, and keeps when and how. A retiring worker closes an HTTP/2 connection
-/// whose first request it has not read yet; that one is made again, as browsers do and RFC 9113 (6.8) says, but not by curl.
-const VISITOR: &str = "ok=0; bad=0; while [ ! -e /tmp/stop ]; do for try in 1 2; do page=$(curl -sSk --max-time 5 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; [ $code = 16 ] || break; done; if [ \"$page\" = 'page of beta' ]; then ok=$((ok+1)); else bad=$((bad+1)); echo \"$(date +%T.%N) curl ended with $code: $page\" >>/tmp/failed; fi; done; echo $ok $bad >/tmp/counted";
+/// Asks a site all the while by both protocols in turn, counts what was not answered, and keeps when and how. A retiring worker
+/// closes an HTTP/2 connection whose first request it has not read yet; that one, and no other, is made again, as browsers do and
+/// RFC 9113 (6.8) says, but not by curl.
+const VISITOR: &str = r#"
+ok=0; bad=0
+ask() { page=$(curl -sSk $1 --max-time 5 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; }
+while [ ! -e /tmp/stop ]; do
+    for protocol in --http1.1 --http2; do
+        ask $protocol
+        [ "$protocol $code" != '--http2 16' ] || ask $protocol
+        if [ "$page" = 'page of beta' ]; then ok=$((ok+1)); else
+            bad=$((bad+1)); echo "$(date +%T.%N) curl $protocol ended with $code: $page" >>/tmp/failed
+        fi
+    done
+done
+echo $ok $bad >/tmp/counted
+"#;
 
 #[test]
 fn a_bad_site_is_taken_back_and_the_neighbours_never_notice() {
