@@ -168,10 +168,11 @@ fn both_layouts_answer_as_they_should() {
             "{url}: {head}"
         );
     }
-    assert_eq!(
-        curl(&vps, &format!("-H 'Accept-Encoding: br' {asset}")),
-        "compressed"
+    let smaller = curl(
+        &vps,
+        &format!("-D /root/head -H 'Accept-Encoding: br' {asset}"),
     );
+    assert!(smaller == "compressed", "{}", what_nginx_serves(&vps));
     assert_eq!(
         curl(
             &vps,
@@ -199,6 +200,12 @@ fn both_layouts_answer_as_they_should() {
         "5",
     ]);
     assert!(logs.contains("after-rotation"), "{logs}");
+}
+
+/// What tells why nginx did not find the file that brotli compressed.
+fn what_nginx_serves(vps: &Vps) -> String {
+    vps.sh("ps -eo pid,ppid,lstart,args | grep '[n]ginx'; cat /root/head; ls -l /etc/nginx/modules-enabled /srv/landfall/alpha/current/public/assets; \
+            grep -n brotli /etc/nginx/conf.d/landfall-alpha.conf; tail -n 20 /var/log/nginx/error.log /var/log/landfall/alpha/error.log; true")
 }
 
 fn tls_is_as_mozilla_says(vps: &Vps) {
