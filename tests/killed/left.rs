@@ -62,7 +62,12 @@ impl Left {
             if now == *self {
                 return;
             }
-            assert!(Instant::now() < deadline, "{}", self.difference(&now));
+            assert!(
+                Instant::now() < deadline,
+                "{}\n{}",
+                self.difference(&now),
+                last_log(sandbox)
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -184,4 +189,16 @@ fn faults(sandbox: &Sandbox) -> BTreeSet<String> {
         faults.insert(format!("stray: {}", process.command));
     }
     faults
+}
+
+/// What the last run said that has a log: it may tell why something is left.
+fn last_log(sandbox: &Sandbox) -> String {
+    let folder = sandbox.home.join("log/deploys");
+    let numbers = names(&folder)
+        .into_iter()
+        .filter_map(|name| name.strip_suffix(".log")?.parse::<u32>().ok());
+    numbers
+        .max()
+        .map(|number| sandbox.deploy_log(number))
+        .unwrap_or_default()
 }
