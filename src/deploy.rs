@@ -3,6 +3,7 @@
 //! In a push, `prepare` runs in pre-receive (a failure rejects the push) and `go_live` in post-receive (git has moved the
 //! ref). Everywhere else both run in one go. The screen a newcomer reads first.
 
+use std::path::Path;
 use std::thread;
 use std::time::SystemTime;
 
@@ -25,6 +26,7 @@ use crate::release::store;
 use crate::stage::discard::Served;
 use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
+use crate::stage::render::RenderError;
 use crate::stage::replace::{Held, ReplaceError};
 use crate::stage::{
     Context, ReleaseFacts, boot, build, checkout, commit, compress, discard, gate, health, migrate,
@@ -163,10 +165,19 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
             .note("warning: DEBUG is on: error pages show code and settings to everybody");
     }
     migrate::guard_data(&said, release).at(Stage::Migrate)?;
-    render::site(ctx, plan, release, Some(&said)).at(Stage::Render)?;
-    let record = note_django(ctx, plan, release, &said, version).at(Stage::Render)?;
-    let has_collected =
-        migrate::collect_static(ctx, plan, &mut django, &said, release).at(Stage::Migrate)?;
+    let mut collect = || migrate::collect_static(ctx, plan, &mut django, &said, release);
+    let note = || {
+        render::site(ctx, plan, release, Some(&said))?;
+        note_django(ctx, plan, release, &said, &version).map_err(RenderError::from)
+    };
+    let (record, has_collected) = if collects_into(&said, release) {
+        let (has_collected, record) = beside(&mut collect, note);
+        (record.at(Stage::Render)?, has_collected)
+    } else {
+        // What others see already is not written for a site that nginx does not take.
+        (note().at(Stage::Render)?, collect())
+    };
+    let has_collected = has_collected.at(Stage::Migrate)?;
     let settle = || settle(ctx, release, has_collected.is_some());
     if said.static_at_start {
         settle().at(Stage::Migrate)?;
@@ -195,13 +206,24 @@ fn start_backend(ctx: &Context<'_>, plan: &Plan, release: &ReleaseDir) -> Result
         return prove();
     }
     // One waits for the disk, one for Python.
+    let (proven, settled) = beside(prove, settle);
+    proven.and(settled.at(Stage::Health))
+}
+
+/// Django collects static files into the release, if any.
+fn collects_into(said: &Introspection, release: &ReleaseDir) -> bool {
+    let root = said.static_root.as_deref().map(Path::new);
+    root.is_none_or(|root| root.starts_with(release.root()))
+}
+
+/// Does `work`, and `aside` in a thread meanwhile. Where there is no thread to be had, one comes after the other.
+fn beside<W, A: Send>(work: impl FnOnce() -> W, aside: impl Fn() -> A + Sync) -> (W, A) {
     thread::scope(|scope| {
-        let settled = thread::Builder::new().spawn_scoped(scope, settle);
-        let proven = prove();
-        // Where there is no thread to be had, one comes after the other.
-        let settled = settled.map_or_else(|_| Ok(settle()), thread::ScopedJoinHandle::join);
-        let settled = settled.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        proven.and(settled.at(Stage::Health))
+        let thread = thread::Builder::new().spawn_scoped(scope, &aside);
+        let done = work();
+        let aside = thread.map_or_else(|_| Ok(aside()), thread::ScopedJoinHandle::join);
+        let aside = aside.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (done, aside)
     })
 }
 
@@ -289,13 +311,15 @@ pub fn go_live(
         ctx.events.failed(failure.stage, failure.error.as_ref());
         switch_back(ctx, &ready, goer);
     })?;
-    // The release is live; what is left is tidying, and its failure no failure of the deploy.
-    if let Err(error) = retire::run(ctx, id) {
+    // The release is live; what is left is tidying, and its failure no failure of the deploy. First what takes moments: old
+    // processes are busy while they end.
+    prune::run(ctx);
+    let compress = || compress::static_files(ctx, &release, &ready.record);
+    let (told, ()) = beside(|| retire::run(ctx, id), compress);
+    if let Err(error) = told {
         ctx.events
             .note(format!("old processes could not be told to stop: {error}"));
     }
-    compress::static_files(ctx, &release, &ready.record);
-    prune::run(ctx);
     let elapsed = ctx.host.now().duration_since(begun).unwrap_or_default();
     ctx.events.emit(&Event::Finished {
         url: ctx.app.url(),
@@ -527,12 +551,12 @@ fn note_django(
     plan: &Plan,
     release: &ReleaseDir,
     said: &Introspection,
-    version: String,
+    version: &str,
 ) -> Result<Record, store::StoreError> {
     store::update(release, |record| {
         record.checks = checks_of(ctx, plan, Some(said));
         record.django = Some(DjangoFacts {
-            version,
+            version: version.to_owned(),
             static_at_start: said.static_at_start,
             collected: plan
                 .settings

@@ -22,12 +22,15 @@ use crate::release::store::{self, StoreError};
 use crate::release::trash;
 use crate::stage::discard::Served;
 use crate::stage::{Context, orphans, retire};
-use crate::supervisor::fault::RpcError;
+use crate::supervisor::fault::{Fault, RpcError};
+use crate::supervisor::rpc::{Process as Program, State as ProgramState};
 use crate::tool::supervisord::{Daemon, SupervisordError};
 use crate::undo;
 
 /// How long supervisord may take to start.
 const START: Duration = Duration::from_secs(20);
+/// How long a program that was told to stop may take: supervisord ends a web process after 65 seconds.
+const ENDS: Duration = Duration::from_secs(75);
 
 /// The home could not be put in order.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +103,7 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
             }
         }
     }
-    tidy_programs(ctx, live)?;
+    let programs = tidy_programs(ctx, live)?;
     if let Some(live) = live {
         // What a run that was killed after the switch did not come to.
         let release = ctx.home.release(live);
@@ -108,8 +111,8 @@ pub fn run(ctx: &Context<'_>) -> Result<(), RecoverError> {
             let _ = fs::remove_file(&left);
         }
         let _ = store::update(&release, |record| record.state = State::Live);
-        retire::stop_singletons(ctx, Some(live))?;
-        start_missing(ctx, live)?;
+        retire::stop_singletons_of(ctx, Some(live), &programs)?;
+        start_missing(ctx, live, &programs)?;
     }
     Ok(())
 }
@@ -177,9 +180,11 @@ fn folders_written(home: &Home) -> Result<Vec<PathBuf>, FsError> {
     Ok(folders)
 }
 
-/// Ends processes of releases that no longer serve, and takes stopped ones out of supervisor's list.
-fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<(), RpcError> {
+/// Ends processes of releases that no longer serve, and takes stopped ones out of supervisor's list. Gives that list.
+fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<Vec<Program>, RpcError> {
     let supervisor = ctx.supervisor();
+    let mut left = Vec::new();
+    let mut told = false;
     let programs =
         live.and_then(|live| Some((live, Processes::read(&ctx.home.release(live)).ok()?)));
     for program in supervisor.processes()? {
@@ -189,32 +194,42 @@ fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<(), RpcEr
         let wanted = programs.as_ref().is_some_and(|(live, processes)| {
             *live == release && processes.program(process, release) == program.name
         });
-        if wanted {
+        if !wanted && program.state.is_stopped() {
+            supervisor.remove(&program.name)?;
             continue;
         }
-        if program.state.is_stopped() {
-            supervisor.remove(&program.name)?;
-        } else if Some(release) != live {
+        if !wanted && Some(release) != live {
             supervisor.stop(&program.name)?;
+            told = true;
         }
+        left.push(program);
     }
-    Ok(())
+    // What was told to stop may have done so by now.
+    if told {
+        supervisor.processes()
+    } else {
+        Ok(left)
+    }
 }
 
 /// A run that was killed after the switch may have left workers unstarted.
-fn start_missing(ctx: &Context<'_>, live: ReleaseId) -> Result<(), RpcError> {
+fn start_missing(ctx: &Context<'_>, live: ReleaseId, running: &[Program]) -> Result<(), RpcError> {
     let Ok(processes) = Processes::read(&ctx.home.release(live)) else {
         return Ok(());
     };
     let supervisor = ctx.supervisor();
-    let running = supervisor.processes()?;
     let mut reread = false;
     for name in processes.processes.keys() {
         let program = processes.program(name.as_str(), live);
         let started = match running.iter().find(|process| process.name == program) {
+            // A run that replaced it was killed, and supervisord does not start again what was told to stop.
+            Some(process) if process.state == ProgramState::Stopping => supervisor
+                .stop_and_wait(&program, ENDS)
+                .and_then(|()| supervisor.start(&program)),
             Some(process) if !process.state.is_stopped() => continue,
             Some(_) => supervisor.start(&program),
             None => {
+                // What supervisord read last may be of the time before the release was live, when nothing started by itself.
                 if !reread {
                     supervisor.reread()?;
                     reread = true;
@@ -224,6 +239,9 @@ fn start_missing(ctx: &Context<'_>, live: ReleaseId) -> Result<(), RpcError> {
             }
         };
         if let Err(error) = started {
+            if error.fault() == Some(Fault::AlreadyStarted) {
+                continue;
+            }
             // The next release may well be the cure.
             ctx.events
                 .undone(format!("start `{name}` of release {live}"), Err(&error));

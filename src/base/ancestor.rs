@@ -48,6 +48,11 @@ pub fn is_of_this_program(pid: u32) -> bool {
     }
 }
 
+/// Who started a process, or took it over.
+pub fn parent(pid: u32) -> Option<u32> {
+    Stat::of(pid).map(|stat| stat.parent)
+}
+
 /// The state of a process as proc(5) has it, if there is one of that number.
 pub fn state(pid: u32) -> Option<char> {
     Stat::of(pid).map(|stat| stat.state)

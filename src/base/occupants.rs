@@ -2,6 +2,8 @@
 //! started. The first is for what a killed run left behind, the second also for what put itself into the background.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,8 +11,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::ancestor;
 use super::fs;
-use super::proc::Snapshot;
 
 /// The variable that tells which run has started a process: `HOME#PID.NUMBER`. Children have it too, whatever session or
 /// process group they take.
@@ -18,6 +20,8 @@ pub const RUN: &str = "LANDFALL_RUN";
 
 /// How long they may take to be gone once killed.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Room for what most processes have there, in bytes.
+const ENVIRONMENT: usize = 16 * 1024;
 const POLL: Duration = Duration::from_millis(10);
 
 /// Kills every process whose working directory lies in `folder`, and waits until they are gone. Those of others cannot be
@@ -55,7 +59,6 @@ pub fn end_strays(program: &str, folder: &Path, daemon: Option<u32>) -> usize {
         let exe = target("exe").is_some_and(|exe| exe.file_name() == Some(OsStr::new(program)));
         exe && target("cwd").as_deref() == Some(folder)
     };
-    let snapshot = Snapshot::take();
     let known: Vec<u32> = those(is_its)
         .into_iter()
         .filter_map(|pid| u32::try_from(pid.as_raw()).ok())
@@ -63,7 +66,7 @@ pub fn end_strays(program: &str, folder: &Path, daemon: Option<u32>) -> usize {
     // A stray's own children are strays, too.
     let has_parent = |mut pid: u32| {
         for _ in 0..known.len() {
-            match snapshot.parent(pid) {
+            match ancestor::parent(pid) {
                 parent if parent.is_some() && parent == daemon => return true,
                 Some(parent) if known.contains(&parent) => pid = parent,
                 _ => return false,
@@ -94,7 +97,10 @@ fn run_of(process: &Path) -> Option<Vec<u8>> {
 }
 
 fn variable(process: &Path, name: &str) -> Option<Vec<u8>> {
-    let environment = fs::read_bytes(&process.join("environ")).ok()?;
+    // The kernel does not say how long it is, and reading by small pieces costs more than the room.
+    let mut environment = Vec::with_capacity(ENVIRONMENT);
+    let mut file = File::open(process.join("environ")).ok()?;
+    file.read_to_end(&mut environment).ok()?;
     environment.split(|byte| *byte == 0).find_map(|variable| {
         let value = variable.strip_prefix(name.as_bytes())?;
         Some(value.strip_prefix(b"=")?.to_vec())

@@ -64,11 +64,6 @@ impl Snapshot {
         Self { processes }
     }
 
-    /// Who started it, or took it over.
-    pub fn parent(&self, pid: u32) -> Option<u32> {
-        Some(self.processes.get(&pid)?.parent)
-    }
-
     /// What it started and what still runs.
     pub fn children(&self, pid: u32) -> impl Iterator<Item = u32> {
         self.processes

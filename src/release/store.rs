@@ -115,11 +115,14 @@ pub fn write(dir: &ReleaseDir, record: &Record) -> Result<(), StoreError> {
     Ok(fs::write(&dir.record(), &text, fs::PUBLIC)?)
 }
 
-/// Changes a release's record.
+/// Changes a release's record. One that stays as it is is not written.
 pub fn update(dir: &ReleaseDir, change: impl FnOnce(&mut Record)) -> Result<Record, StoreError> {
-    let mut record = read(dir)?;
+    let before = read(dir)?;
+    let mut record = before.clone();
     change(&mut record);
-    write(dir, &record)?;
+    if record != before {
+        write(dir, &record)?;
+    }
     Ok(record)
 }
 

@@ -12,6 +12,8 @@ use crate::release::store;
 
 /// For the Python process that checks the new release meanwhile.
 const CHECKS: u64 = 64 * MEBIBYTE;
+/// Resident pages are counted by each processor, and summed up now and then (proc(5)).
+const COUNTED_LATE: u64 = 16 * MEBIBYTE;
 const MEBIBYTE: u64 = 1024 * 1024;
 
 /// Says so where two web processes side by side may not fit, and what can be done.
@@ -23,18 +25,20 @@ pub fn tight(ctx: &Context<'_>) -> Option<String> {
     let program = Processes::read(&live).ok()?.program(WEB, live.id());
     let supervisor = ctx.supervisor();
     let web = supervisor.process(&program).ok()??.pid?;
-    let processes = Snapshot::take();
-    let web = processes.own_memory(web);
-    let free = proc::free_memory()?;
-    // The service holds all of the app's processes; a deploy over ssh runs beside it.
-    let left = (ctx.app.mode() == Mode::Server)
-        .then(|| {
-            let all = processes.own_memory(supervisor.pid().ok()?);
-            let most = u64::from(ctx.app.memory_max_mb) * MEBIBYTE;
-            Some(most.saturating_sub(all))
-        })
+    let daemon = (ctx.app.mode() == Mode::Server)
+        .then(|| supervisor.pid().ok())
         .flatten();
-    sentence(web, free, left)
+    let free = proc::free_memory()?;
+    let processes = Snapshot::take();
+    let ask = |memory: &dyn Fn(u32) -> u64| {
+        // The service holds all of the app's processes; a deploy over ssh runs beside it.
+        let most = u64::from(ctx.app.memory_max_mb) * MEBIBYTE;
+        let left = daemon.map(|daemon| most.saturating_sub(memory(daemon)));
+        sentence(memory(web), free, left)
+    };
+    // Shares of pages take the kernel milliseconds to count. What fits when shared pages count in full fits.
+    ask(&|pid| processes.memory(pid).unwrap_or_default() + COUNTED_LATE)?;
+    ask(&|pid| processes.own_memory(pid))
 }
 
 /// `free` is the machine's, `left` what the app's own limit leaves.

@@ -13,6 +13,7 @@ use crate::base::words::list;
 use crate::event::{Outcome, Stage};
 use crate::release::process::{Processes, WEB, parse_program};
 use crate::supervisor::fault::RpcError;
+use crate::supervisor::rpc::Process as Program;
 
 /// How long a singleton may take to stop on top of its own time.
 const SLACK: Duration = Duration::from_secs(5);
@@ -43,8 +44,17 @@ pub fn hand_over(
 
 /// Stops the singletons of every release but `keep`, and waits until they are gone.
 pub fn stop_singletons(ctx: &Context<'_>, keep: Option<ReleaseId>) -> Result<(), RpcError> {
+    stop_singletons_of(ctx, keep, &ctx.supervisor().processes()?)
+}
+
+/// [`stop_singletons`], where it is known which programs there are.
+pub fn stop_singletons_of(
+    ctx: &Context<'_>,
+    keep: Option<ReleaseId>,
+    programs: &[Program],
+) -> Result<(), RpcError> {
     let supervisor = ctx.supervisor();
-    for program in supervisor.processes()? {
+    for program in programs {
         let Some((name, release)) = parse_program(&program.name) else {
             continue;
         };

@@ -126,7 +126,6 @@ pub fn start<'a>(
     let supervisor = ctx.supervisor();
     let program = processes.program(name.as_str(), release);
     let tail = LogTail::new(ctx.home.process_log(name.as_str()));
-    supervisor.reread()?;
     supervisor.add(&program)?;
     let runs = supervisor
         .process(&program)?

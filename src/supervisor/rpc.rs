@@ -159,9 +159,18 @@ impl Supervisor {
         self.call("supervisor.reloadConfig", "", &[]).map(|_| ())
     }
 
-    /// Adds a program of the configuration last read. It starts at once if its `autostart` is true.
+    /// Adds a program of the configuration last read, which is read again only if it has none of that name: reading takes
+    /// supervisord longer than all else it is asked. The program starts at once if its `autostart` is true.
     pub fn add(&self, name: &str) -> Result<Added, RpcError> {
-        match self.call("supervisor.addProcessGroup", name, &[text(name)]) {
+        let add = || self.call("supervisor.addProcessGroup", name, &[text(name)]);
+        let added = match add() {
+            Err(error) if error.fault() == Some(Fault::BadName) => {
+                self.reread()?;
+                add()
+            }
+            added => added,
+        };
+        match added {
             Ok(_) => Ok(Added::Added),
             Err(error) if error.fault() == Some(Fault::AlreadyAdded) => Ok(Added::AlreadyThere),
             Err(error) => Err(error),

@@ -121,12 +121,12 @@ fn a_program_lives_its_life() {
     let supervisor = &home.supervisor;
     assert!(supervisor.is_up());
     assert_eq!(supervisor.pid().unwrap(), home.daemon.pid().unwrap());
+    assert_eq!(fault(supervisor.add("web-41.2")), Fault::BadName);
     home.write(
         "run/next.conf",
         vec![home.program("web-41.2", &["/bin/sleep", "600"])],
     );
-    assert_eq!(fault(supervisor.add("web-41.2")), Fault::BadName);
-    supervisor.reread().unwrap();
+    // What it has not read yet it reads.
     assert_eq!(supervisor.add("web-41.2").unwrap(), Added::Added);
     assert_eq!(supervisor.add("web-41.2").unwrap(), Added::AlreadyThere);
     let stopped = supervisor.process("web-41.2").unwrap().unwrap();

@@ -22,7 +22,7 @@ use crate::base::command::{
     Cmd, LINE_LIMIT, LineSink, TAIL_LINES, aside, printed_too_many, read_line, too_many,
 };
 use crate::base::hint::Hint;
-use crate::base::stretch;
+use crate::base::stretch::{self, Stretch};
 use crate::base::words::span;
 
 /// The agent itself, written to disk before it is started.
@@ -289,11 +289,15 @@ pub struct Agent {
     requests: Option<ChildStdin>,
     messages: Receiver<Message>,
     printed: Vec<String>,
+    /// The first answer's stretch is there since the start.
+    has_answered: bool,
 }
 
 impl Agent {
     /// Starts the agent: `command` runs `SCRIPT` in the backend's folder with the app's environment.
     pub fn start(command: &Cmd) -> Result<Self, DjangoError> {
+        // Python works from now on, whatever we do beside, until it has its first answer.
+        let starting = stretch::of_app("Django setup");
         let mut child = command
             .to_std()
             .stdin(Stdio::piped())
@@ -310,16 +314,19 @@ impl Agent {
             requests,
             messages,
             printed: Vec::new(),
+            has_answered: false,
         };
-        agent.listen(sender).map_err(DjangoError::Start)?;
+        agent.listen(sender, starting).map_err(DjangoError::Start)?;
         Ok(agent)
     }
 
-    fn listen(&mut self, sender: SyncSender<Message>) -> io::Result<()> {
+    fn listen(&mut self, sender: SyncSender<Message>, starting: Stretch) -> io::Result<()> {
         if let Some(stdout) = self.child.stdout.take() {
             let sender = sender.clone();
+            let mut starting = Some(starting);
             aside(move || {
                 each_line(stdout, ANSWER_LIMIT, |line| {
+                    drop(starting.take());
                     sender.send(Message::Answer(line))
                 });
                 let _ = sender.send(Message::Closed);
@@ -363,7 +370,8 @@ impl Agent {
         sink: &dyn LineSink,
         progress: &mut dyn FnMut(&Value),
     ) -> Result<T, DjangoError> {
-        let _waiting = stretch::of_app(&format!("Django {request}"));
+        let begin = || stretch::of_app(&format!("Django {request}"));
+        let _waiting = std::mem::replace(&mut self.has_answered, true).then(begin);
         let deadline = Instant::now() + limit;
         loop {
             match self
