@@ -1,11 +1,13 @@
 //! `strategy = "replace"`: the old web process ends before the new one starts, and nobody notices but by waiting.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::checkpoints::Checkpoints;
+use crate::common::checkpoints::{Checkpoints, go_on};
+use crate::common::client;
 use crate::common::load::Load;
 use crate::common::sandbox::said;
 use crate::common::{App, Probe, Sandbox, until};
@@ -176,4 +178,40 @@ fn killed_while_nothing_serves_the_next_push_puts_it_right() {
         let folder = entry.unwrap().path();
         assert!(!folder.join("aside.sock").exists() && !folder.join("held.sock").exists());
     }
+}
+
+/// The old web process is told to end and finishes a request when the run is cancelled. supervisord would not start it again.
+#[test]
+fn a_run_cancelled_while_the_old_one_ends_leaves_it_serving() {
+    let sandbox = sandbox("replace-cancelled");
+    let address = sandbox.address;
+    sandbox.name_release("2");
+    sandbox.commit("Next");
+    let mut command = sandbox.git_command();
+    command.args(["push", "production", "master"]);
+    let instants = Checkpoints::new(&sandbox, "cancel").stop_at("prepared", 1);
+    let mut push = instants
+        .watch(command.stderr(Stdio::null()))
+        .spawn()
+        .unwrap();
+    let hook = instants.reached(&mut push).expect("a prepared release");
+    let slow = thread::spawn(move || client::get(address, "/api/about/?wait=15"));
+    // It is with the old one.
+    thread::sleep(Duration::from_secs(1));
+    go_on(hook);
+    until(
+        "the old one is told to end",
+        Duration::from_secs(60),
+        || said(&sandbox.landfall(&["ps"])).contains("stopping"),
+    );
+    let cancelled = sandbox.landfall(&["cancel"]);
+    assert!(cancelled.status.success(), "{}", said(&cancelled));
+    let _ = push.wait();
+    let slow = slow.join().unwrap().expect("the slow one is answered").ok();
+    assert_eq!(slow.release().as_deref(), Some("1"));
+    until("the old one serves again", Duration::from_secs(60), || {
+        client::get(address, "/api/about/")
+            .is_ok_and(|answer| answer.status == 200 && answer.release().as_deref() == Some("1"))
+    });
+    assert_eq!(serving(&sandbox), [1]);
 }
