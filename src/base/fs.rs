@@ -561,7 +561,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let name = read(Path::new("/proc/self/comm")).unwrap();
         let program = dir.path().join(name.trim());
-        copy_file(Path::new("/bin/sleep"), &program).unwrap();
+        // No copy: a fork of another test may have that open for writing still, and nobody can start it.
+        symlink(Path::new("/bin/sleep"), &program).unwrap();
         let sleep = crate::base::command::Cmd::new(program).arg("60");
         let mut other = sleep.to_std().spawn().unwrap();
         let file = dir.path().join(format!(".env.{}.tmp", other.id()));

@@ -188,9 +188,20 @@ mod tests {
         begin(theirs, &run);
         let count =
             |mark: &str| those(|process| run_of(process).as_deref() == Some(mark.as_bytes())).len();
-        let begun = Instant::now();
-        while count(&mark(ours, &run)) < 2 && begun.elapsed() < PATIENCE {
-            thread::sleep(POLL);
+        // Until each is what it stays: a process that turns into another has no environment for a moment.
+        let asleep = |mark: &str| {
+            let is_meant = |process: &Path| {
+                fs::read(&process.join("comm")).is_ok_and(|name| name == "sleep\n")
+                    && run_of(process).as_deref() == Some(mark.as_bytes())
+            };
+            those(is_meant).len()
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        for mark in [mark(ours, &run), mark(ours, &other), mark(theirs, &run)] {
+            while asleep(&mark) < 2 {
+                assert!(Instant::now() < deadline, "they do not start");
+                thread::sleep(POLL);
+            }
         }
         assert_eq!(end_run(&mark(ours, &run)), 2);
         assert_eq!(count(&mark(ours, &run)), 0);

@@ -199,7 +199,8 @@ fn one_that_does_not_stop_is_killed_after_its_time() {
     let text = "#!/bin/sh\ntrap '' TERM\nwhile true\ndo sleep 0.1\ndone\n";
     fs::write(&script, text.as_bytes(), 0o755).unwrap();
     let stubborn = Program {
-        stop_wait: Duration::from_secs(1),
+        // Longer than it takes to see that it goes on.
+        stop_wait: Duration::from_secs(5),
         ..home.program("stubborn-1", &[script.to_str().unwrap()])
     };
     home.write("run/next.conf", vec![stubborn]);
