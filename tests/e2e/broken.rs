@@ -198,7 +198,7 @@ fn a_server_whose_supervisord_was_killed() {
             nix::sys::signal::Signal::SIGKILL,
         );
     }
-    until("everything is gone", Duration::from_secs(10), || {
+    until("everything is gone", Duration::from_secs(60), || {
         sandbox.processes().is_empty()
     });
     sandbox.name_release("2");

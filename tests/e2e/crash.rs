@@ -15,8 +15,8 @@ const PATHS: &[&str] = &["/", "/api/about/"];
 /// Where this lies in the home, every stage takes its time.
 const SLOW: &str = "slow";
 
-/// A commit whose every stage takes its time, until it is [`hurried`].
-fn slow(name: &str) -> Sandbox {
+/// A commit whose every stage takes its time, until it is [`hurried`]; its worker is waited for that long all the same.
+fn slow(name: &str, ready_after: &str) -> Sandbox {
     let sandbox = Sandbox::new(name).live();
     sandbox.name_release("2");
     sandbox.edit(
@@ -27,7 +27,10 @@ fn slow(name: &str) -> Sandbox {
     );
     sandbox.write(
         "landfall.toml",
-        "[gate]\nrun = [\"python pause.py 2\"]\n[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"1s\"\n",
+        format!(
+            "[gate]\nrun = [\"python pause.py 2\"]\n\
+             [workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"{ready_after}\"\n"
+        ),
     );
     // The gate's commands run at the root, everything else in the backend's folder.
     let pause = "import os\nimport sys\nimport time\n\n\ndef pause(seconds):\n    \
@@ -88,7 +91,9 @@ fn hook(sandbox: &Sandbox) -> Option<i32> {
 
 /// Kills a push when its log says that `stage` has begun; the same push works afterwards.
 fn killed_at(stage: &str) {
-    let sandbox = slow(&format!("crash-{stage}"));
+    // Nothing but the worker is waited for after the switch: the kill must come before that ends.
+    let ready_after = if stage == "workers" { "5s" } else { "1s" };
+    let sandbox = slow(&format!("crash-{stage}"), ready_after);
     let probe = Probe::start(sandbox.address, PATHS);
     let mut push = begin_push(&sandbox);
     let log = sandbox.home.join("log/deploys/2.log");
@@ -175,7 +180,7 @@ fn killed_after_the_switch() {
 /// The client goes away (a laptop that is closed); the deploy goes on to its end.
 #[test]
 fn a_client_that_is_gone_stops_nothing() {
-    let sandbox = slow("crash-client");
+    let sandbox = slow("crash-client", "1s");
     let mut push = begin_push(&sandbox);
     let log = sandbox.home.join("log/deploys/2.log");
     until("the build", Duration::from_secs(60), || {
@@ -205,7 +210,7 @@ fn a_client_that_is_gone_stops_nothing() {
 /// next push, which may build in the same places.
 #[test]
 fn what_a_killed_push_was_running_ends_before_the_next_builds() {
-    let sandbox = slow("crash-orphans");
+    let sandbox = slow("crash-orphans", "1s");
     sandbox.edit("landfall.toml", "python pause.py 2", "sleep 601");
     sandbox.commit("Check for ten minutes");
     let mut push = begin_push(&sandbox);
@@ -231,7 +236,7 @@ fn what_a_killed_push_was_running_ends_before_the_next_builds() {
 /// A run that was killed after the switch has left its note to post-receive; the release it names is a good one.
 #[test]
 fn a_release_whose_push_was_killed_after_the_switch_is_kept() {
-    let sandbox = slow("crash-kept");
+    let sandbox = slow("crash-kept", "5s");
     let mut push = begin_push(&sandbox);
     let hook = until_some("the switch", Duration::from_secs(90), || {
         let is_live = sandbox.live() == Some(2);

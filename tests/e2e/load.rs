@@ -64,11 +64,9 @@ fn check(report: &Report, lives: &[&str]) {
             "{release} was never seen"
         );
     }
-    assert!(
-        report.rate() >= 50.0,
-        "only {:.0} requests a second",
-        report.rate()
-    );
+    // Not the rate: how many a second are answered is the machine's affair.
+    let number = report.answers.len();
+    assert!(number >= 500, "only {number} requests");
 }
 
 /// Five deploys that change page and API together, and two rollbacks.
@@ -79,11 +77,14 @@ fn five_deploys_and_two_rollbacks(app: App, name: &str) {
     // At every switch some request is in the middle of its answer.
     let slow = (app == App::Small).then(|| Load::start(sandbox.address, SLOW, 5));
     let mut lives = vec!["1".to_owned()];
+    let mut meanwhile = 0;
     ask(&load, 60);
     for number in 2..=6 {
         sandbox.name_release(&number.to_string());
         sandbox.commit(&format!("Release {number}"));
+        let before = load.count();
         let _ = sandbox.push().accepted();
+        meanwhile += load.count() - before;
         assert_eq!(sandbox.release_shown(), number.to_string());
         lives.push(number.to_string());
         ask(&load, 60);
@@ -100,6 +101,8 @@ fn five_deploys_and_two_rollbacks(app: App, name: &str) {
     let report = load.stop();
     let lives: Vec<&str> = lives.iter().map(String::as_str).collect();
     check(&report, &lives);
+    println!("{meanwhile} of them while something was pushed");
+    assert!(meanwhile >= 100, "only {meanwhile} during the pushes");
     if let Some(slow) = slow.map(Load::stop) {
         println!("slow ones: {}", slow.summary());
         let failures = slow.failures();

@@ -41,14 +41,25 @@ fn until_runs(sandbox: &Sandbox, program: &str) {
     });
 }
 
-/// `landfall attach`, once it has begun to follow.
+/// `landfall attach`, once it has begun to follow; [`followed`] gives how it ended.
 fn attach(sandbox: &Sandbox) -> Child {
+    let shown = sandbox.root.join("attached");
     let mut command = sandbox.landfall_command();
     command
         .arg("attach")
-        .stdout(Stdio::piped())
+        .stdout(fs::File::create(&shown).unwrap())
         .stderr(Stdio::piped());
-    begin(command)
+    let attached = begin(command);
+    until("the log is followed", LIMIT, || {
+        fs::metadata(&shown).is_ok_and(|file| file.len() > 0)
+    });
+    attached
+}
+
+fn followed(sandbox: &Sandbox, attached: Child) -> Output {
+    let mut output = attached.wait_with_output().unwrap();
+    output.stdout = fs::read(sandbox.root.join("attached")).unwrap();
+    output
 }
 
 #[track_caller]
@@ -76,7 +87,7 @@ fn a_deploy_that_is_cancelled_leaves_nothing_and_git_rejects_the_push() {
         pushed.stderr.find("pre-receive hook declined"),
     );
     assert!(why.is_some() && why < end, "{}", pushed.stderr);
-    let attached = attached.wait_with_output().unwrap();
+    let attached = followed(&sandbox, attached);
     assert_eq!(attached.status.code(), Some(1), "{}", said(&attached));
     let log = String::from_utf8_lossy(&attached.stdout).into_owned();
     assert!(log.contains("$ sleep 611"), "{log}");
@@ -147,7 +158,7 @@ fn what_is_live_is_not_cancelled_and_goes_on() {
     fails(&output, 5, "error: too late: release 2 is live already");
     fails(&output, 5, "hint: landfall rollback");
     let _ = ended(pushing).accepted();
-    let attached = attached.wait_with_output().unwrap();
+    let attached = followed(&sandbox, attached);
     assert_eq!(attached.status.code(), Some(0), "{}", said(&attached));
     let log = String::from_utf8_lossy(&attached.stdout).into_owned();
     assert!(log.contains("[workers]"), "{log}");

@@ -113,7 +113,8 @@ fn one_that_does_not_come_up_gives_way_to_the_old_one() {
                 sandbox.write("landfall.toml", "[health]\ntimeout = \"2s\"\n");
             }
             _ => {
-                let worker = "[workers.ticker]\ncommand = \"false\"\nready_after = \"1s\"\n";
+                // Long enough to see it end, however busy the machine is.
+                let worker = "[workers.ticker]\ncommand = \"false\"\nready_after = \"20s\"\n";
                 sandbox.write(breaks, format!("{text}{worker}"));
             }
         }

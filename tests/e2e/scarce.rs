@@ -230,7 +230,7 @@ fn too_few_processes_are_refused_and_leave_nothing() {
     const LIMITS: [usize; 12] = [2, 4, 5, 6, 7, 8, 9, 10, 11, 13, 16, 22];
     let sandbox = Sandbox::new("processes").live();
     // Node waits for ever for threads that it could not make.
-    sandbox.write("landfall.toml", "[frontend]\ntimeout = \"6s\"\n");
+    sandbox.write("landfall.toml", "[frontend]\ntimeout = \"20s\"\n");
     let tasks = Tasks::new("few");
     let probe = Probe::start(sandbox.address, PATHS);
     let (mut by_git, mut by_us) = (0, 0);
@@ -257,7 +257,7 @@ fn too_few_processes_are_refused_and_leave_nothing() {
             by_us += 1;
             assert!(
                 said.contains("hint: too many processes or threads")
-                    || said.contains("did not end within 6s"),
+                    || said.contains("did not end within 20s"),
                 "{limit}: {said}"
             );
         } else {

@@ -69,7 +69,7 @@ impl Sshd {
             port,
             folder,
         };
-        until("sshd listens", Duration::from_secs(10), || {
+        until("sshd listens", Duration::from_secs(60), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
         });
         sshd
@@ -341,7 +341,7 @@ fn a_follower_ends_with_its_client() {
     assert!(followers() > 0);
     client.kill().unwrap();
     client.wait().unwrap();
-    until("the follower has ended", Duration::from_secs(5), || {
+    until("the follower has ended", Duration::from_secs(60), || {
         followers() == 0
     });
 }

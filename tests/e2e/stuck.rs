@@ -94,7 +94,8 @@ fn a_package_index_that_never_answers() {
 #[test]
 fn an_application_that_is_never_loaded() {
     let sandbox = Sandbox::new("stuck-boot").live();
-    sandbox.write("landfall.toml", "[backend]\nstart_timeout = \"3s\"\n");
+    // It is the limit of the checks before, too, which are to pass.
+    sandbox.write("landfall.toml", "[backend]\nstart_timeout = \"12s\"\n");
     sandbox.edit(
         "backend/small/wsgi.py",
         "import os\n",
@@ -104,7 +105,7 @@ fn an_application_that_is_never_loaded() {
         &sandbox,
         "An application that hangs",
         &[
-            "error: boot: the application was not loaded within 3s",
+            "error: boot: the application was not loaded within 12s",
             "hint: if it needs longer: [backend] start_timeout in landfall.toml",
         ],
     );
@@ -125,7 +126,8 @@ fn an_application_that_is_never_loaded() {
 #[test]
 fn a_migration_that_waits_for_a_lock() {
     let sandbox = Sandbox::new("stuck-migration").live();
-    sandbox.write("landfall.toml", "[backend]\nmigrate_timeout = \"3s\"\n");
+    // It is the limit of `collectstatic`, too, which is to pass.
+    sandbox.write("landfall.toml", "[backend]\nmigrate_timeout = \"12s\"\n");
     sandbox.write(
         "backend/board/migrations/0002_lock.py",
         "import fcntl, os\n\nfrom django.db import migrations\n\n\ndef wait(apps, editor):\n    \
@@ -138,7 +140,7 @@ fn a_migration_that_waits_for_a_lock() {
     hangs(
         &sandbox,
         "A migration that waits",
-        &["error: migrate: ", "within 3s"],
+        &["error: migrate: ", "within 12s"],
     );
     drop(held);
 }

@@ -4,20 +4,24 @@ use super::Failure;
 
 #[test]
 fn a_worker_that_exits_at_once() {
+    let runs_for = |ready_after: &str| {
+        format!(
+            "[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"{ready_after}\"\n"
+        )
+    };
     Failure::go_live("worker-exits", "workers")
         .tool_says(&["cannot reach the broker"])
         .by_commit(
             |sandbox| {
-                sandbox.write(
-                    "landfall.toml",
-                    "[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"1s\"\n",
-                );
+                // Python may take a while to start and to exit; nobody waits for longer.
+                sandbox.write("landfall.toml", runs_for("10s"));
                 sandbox.write(
                     "backend/ticker.py",
                     "raise SystemExit(\"cannot reach the broker\")\n",
                 );
             },
             |sandbox| {
+                sandbox.write("landfall.toml", runs_for("1s"));
                 sandbox.write(
                     "backend/ticker.py",
                     "import time\nwhile True:\n    time.sleep(1)\n",
@@ -31,9 +35,10 @@ fn a_worker_that_exits_at_once() {
 fn a_worker_that_needs_what_the_server_lacks() {
     Failure::go_live("worker-needs", "workers").by_server(
         |sandbox| {
+            // Long enough for Python to start and to fail; the push that works waits for it.
             sandbox.write(
                 "landfall.toml",
-                "[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"1s\"\n",
+                "[workers.ticker]\ncommand = \"python ticker.py\"\nready_after = \"5s\"\n",
             );
             sandbox.write(
                 "backend/ticker.py",

@@ -222,6 +222,7 @@ fn a_health_path_that_never_answers() {
             );
         },
         |sandbox| {
+            sandbox.write("landfall.toml", "");
             sandbox.edit(
                 "backend/board/views.py",
                 "    import time; time.sleep(600)\n",
