@@ -2,7 +2,7 @@
 //! one untouched. pebble 2.4 tells no renewal windows, has no profiles and looks at no CAA records: those are unit tests.
 
 use crate::package::{MOST_EXPOSURE, exposure};
-use crate::server::set_up;
+use crate::server::{RELOAD_NGINX, set_up};
 use crate::site::release;
 use crate::{Vps, error_of, text_of};
 
@@ -33,7 +33,7 @@ start d 14003 81 7776000 0
 const ROOTS: &str = r#"
 cd /root/ca; cp ca.pem roots.pem
 for port in 15000 15001 15002 15003; do
-  for n in $(seq 100); do curl -s --cacert ca.pem https://localhost:$port/roots/0 >root.pem && break; sleep 0.1; done
+  for n in $(seq 600); do curl -s --cacert ca.pem https://localhost:$port/roots/0 >root.pem && break; sleep 0.1; done
   cat root.pem >>roots.pem
 done
 grep -c BEGIN roots.pem | grep -qx 5
@@ -135,7 +135,7 @@ impl Server {
     /// How often an authority's log has a word.
     fn asked(&self, authority: char, word: &str) -> usize {
         let log = self.vps.sh(&format!(
-            "journalctl -u pebble-{authority} --no-pager -o cat"
+            "journalctl --sync; journalctl -u pebble-{authority} --no-pager -o cat"
         ));
         log.lines().filter(|line| line.contains(word)).count()
     }
@@ -163,7 +163,7 @@ impl Server {
         secrets.sort();
         secrets.dedup();
         assert!(secrets.len() > 6, "{}", secrets.len());
-        let journal = self.vps.sh("journalctl --no-pager -o cat; cat /var/log/nginx/* /var/log/landfall/*/* 2>/dev/null; cat /etc/ssl/landfall/alpha/*.json");
+        let journal = self.vps.sh("journalctl --sync; journalctl --no-pager -o cat; cat /var/log/nginx/* /var/log/landfall/*/* 2>/dev/null; cat /etc/ssl/landfall/alpha/*.json");
         let said = self.said.borrow();
         for secret in &secrets {
             assert!(!said.contains(secret.as_str()), "a key in what was printed");
@@ -283,7 +283,7 @@ fn the_timers_service_renews_in_time(server: &Server) {
     assert_ne!(server.shown(NAMES[0]), short);
     server.visited(15002);
     server.clean();
-    vps.sh("journalctl -u landfall-cert-renew --no-pager -o cat | grep -q 'alpha: renewed'");
+    vps.sh("journalctl --sync; journalctl -u landfall-cert-renew --no-pager -o cat | grep -q 'alpha: renewed'");
     vps.sh("systemctl is-active landfall-cert-renew.timer; systemctl is-enabled landfall-cert-renew.timer");
     vps.sh("systemd-analyze --man=no verify /usr/lib/systemd/system/landfall-cert-renew.timer /usr/lib/systemd/system/landfall-cert-renew.service 2>&1 | grep landfall-cert && exit 1 || true");
     let exposure = exposure(vps, "landfall-cert-renew.service");
@@ -382,7 +382,7 @@ fn each_failure_has_its_code_and_leaves_what_is_served() {
     let orders = server.asked('a', "POST /order-plz");
 
     // What is wrong here costs no attempt there.
-    vps.sh("printf 'server { listen 80; server_name second.example.org; return 404; }' >/etc/nginx/conf.d/aaa.conf; systemctl reload nginx; sleep 1");
+    vps.sh(&format!("printf 'server {{ listen 80; server_name second.example.org; return 404; }}' >/etc/nginx/conf.d/aaa.conf; {RELOAD_NGINX}"));
     let words = [
         "E_ACME_WEBROOT_UNREADABLE",
         "second.example.org",
@@ -390,7 +390,9 @@ fn each_failure_has_its_code_and_leaves_what_is_served() {
     ];
     miss.is(server.cert("renew --force"), 1, &words);
     miss.counted("E_ACME_WEBROOT_UNREADABLE", 0, 0);
-    vps.sh("rm /etc/nginx/conf.d/aaa.conf; systemctl reload nginx; sleep 1; chmod 700 /var/lib/landfall-challenges");
+    vps.sh(&format!(
+        "rm /etc/nginx/conf.d/aaa.conf; {RELOAD_NGINX} chmod 700 /var/lib/landfall-challenges"
+    ));
     miss.is(
         server.cert("renew --force"),
         1,
@@ -431,14 +433,14 @@ fn each_failure_has_its_code_and_leaves_what_is_served() {
         4,
         &["is left alone until", "--force"],
     );
-    vps.sh("printf 'server { listen 81 default_server; return 404; }' >/etc/nginx/conf.d/zzz.conf; systemctl reload nginx; sleep 1");
+    vps.sh(&format!("printf 'server {{ listen 81 default_server; return 404; }}' >/etc/nginx/conf.d/zzz.conf; {RELOAD_NGINX}"));
     miss.is(
         server.issue('d', "--agree-tos --force"),
         1,
         &["E_ACME_404", "404"],
     );
     miss.counted("E_ACME_404", 2, 600);
-    vps.sh("printf 'server { listen 81 default_server; return 200 other; }' >/etc/nginx/conf.d/zzz.conf; systemctl reload nginx; sleep 1");
+    vps.sh(&format!("printf 'server {{ listen 81 default_server; return 200 other; }}' >/etc/nginx/conf.d/zzz.conf; {RELOAD_NGINX}"));
     miss.is(
         server.issue('d', "--agree-tos --force"),
         1,
@@ -500,7 +502,7 @@ fn a_wildcard_by_records_and_a_killed_run(server: &Server) {
     let port = "issue --directory https://localhost:14000/dir --roots /root/ca/roots.pem";
     // Killed while DNS is given its time: the records stand, and the next takes them away.
     vps.sh(&format!(
-        "landfall cert {port} {words} 60 >/dev/null 2>&1 & pid=$!; for n in $(seq 200); do [ $(grep -c '^add' /run/hook.log) = 3 ] && break; sleep 0.1; done; sleep 0.5; kill -9 $pid; wait $pid || true"
+        "landfall cert {port} {words} 60 >/dev/null 2>&1 & pid=$!; for n in $(seq 600); do [ $(grep -c '^add' /run/hook.log) = 3 ] && break; sleep 0.1; done; sleep 0.5; kill -9 $pid; wait $pid || true"
     ));
     assert_eq!(vps.sh("grep -c '^remove' /run/hook.log || true"), "0\n");
     vps.sh(&format!("test -s {STORE}/challenges.json"));
@@ -544,7 +546,7 @@ fn a_wildcard_by_records_and_a_killed_run(server: &Server) {
 
 fn two_at_once(server: &Server) {
     let both = server.vps.sh(
-        "landfall cert renew --force >/tmp/one 2>&1 & one=$!; sleep 0.2; set +e; landfall cert renew --force >/tmp/two 2>&1; second=$?; wait $one; echo $? $second; cat /tmp/one /tmp/two",
+        "landfall cert renew --force >/tmp/one 2>&1 & one=$!; for n in $(seq 600); do grep -qsx \"process $one\" /run/landfall/acme-alpha.lock && break; sleep 0.05; done; set +e; landfall cert renew --force >/tmp/two 2>&1; second=$?; wait $one; echo $? $second; cat /tmp/one /tmp/two",
     );
     assert!(both.starts_with("0 4\n"), "{both}");
     assert!(
@@ -578,7 +580,7 @@ fn nobody_answers(server: &Server) {
     miss.is(server.cert("renew --all --force"), 1, &["E_ACME_DOWN"]);
     miss.counted("E_ACME_DOWN", 2, 600);
     // It came back without its memory: what has to be done is said.
-    server.vps.sh("systemd-run --quiet --unit pebble-b-again --setenv PEBBLE_WFE_NONCEREJECT=0 pebble -config /root/ca/b.json -dnsserver 127.0.0.1:8053; for n in $(seq 100); do curl -s --cacert /root/ca/ca.pem https://localhost:14001/dir >/dev/null && break; sleep 0.1; done");
+    server.vps.sh("systemd-run --quiet --unit pebble-b-again --setenv PEBBLE_WFE_NONCEREJECT=0 pebble -config /root/ca/b.json -dnsserver 127.0.0.1:8053; for n in $(seq 600); do curl -s --cacert /root/ca/ca.pem https://localhost:14001/dir >/dev/null && break; sleep 0.1; done");
     let words = [
         "E_ACME_REJECTED",
         "does not know the account",

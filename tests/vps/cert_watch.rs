@@ -41,7 +41,7 @@ fn a_missing_issuer_is_fetched_and_nothing_inside_is_asked() {
       openssl crl2pkcs7 -nocrl -certfile int.pem -outform DER -out /root/www/int.p7c
       cp int.pem /root/www/int.pem; cp root.pem /root/www/root.crt; echo '<html>' >/root/www/page.crt; head -c 70000 /dev/zero >/root/www/huge.crt
       echo '127.0.0.1 ca.example.org' >>/etc/hosts) 2>/dev/null
-      systemd-run --quiet --unit web --collect python3 /root/web.py; for n in $(seq 50); do curl -s -o /dev/null http://127.0.0.1:8099/ && break; sleep 0.1; done; rm -f /root/asked"#));
+      systemd-run --quiet --unit web --collect python3 /root/web.py; for n in $(seq 600); do curl -s -o /dev/null http://127.0.0.1:8099/ && break; sleep 0.1; done; rm -f /root/asked"#));
     let before = shown(&vps, "alpha.example.org", 443);
 
     // Without being asked, nothing is fetched; the hint says how.
@@ -186,7 +186,7 @@ fn people_are_told_once_of_each_change_by_the_timers_service() {
     vps.sh("sed -i 's/^domains = .*/domains = [\"alpha.example.org\", \"second.example.org\", \"new.example.org\"]/' /etc/landfall/apps/alpha.toml; touch /var/lib/landfall/fail");
     assert!(look(&vps).contains(": CRITICAL alpha: "));
     assert_eq!(vps.sh(result), "exit-code\n");
-    let log = vps.sh("journalctl -u landfall-cert-status.service -n 20 -o cat");
+    let log = vps.sh("journalctl --sync; journalctl -u landfall-cert-status.service -n 20 -o cat");
     assert!(
         log.contains("error: nobody was told of it") && log.contains("the mail server is gone"),
         "{log}"
@@ -202,7 +202,7 @@ fn people_are_told_once_of_each_change_by_the_timers_service() {
     // Others could have put it there.
     vps.sh("chmod 775 /etc/landfall/notify; rm /var/lib/landfall/cert-told.json");
     assert_eq!(look(&vps), "");
-    let log = vps.sh("journalctl -u landfall-cert-status.service -n 20 -o cat");
+    let log = vps.sh("journalctl --sync; journalctl -u landfall-cert-status.service -n 20 -o cat");
     assert!(
         log.contains("error: /etc/landfall/notify is not run: others than root can change it"),
         "{log}"
@@ -307,7 +307,7 @@ fn keys_show_nowhere_and_have_their_mode_whatever_the_umask() {
     {
         vps.sh("cd /root/cores; ulimit -c unlimited; sleep 60 & pid=$!; sleep 0.1; kill -SEGV $pid; wait $pid || true; ls core* >/dev/null; rm core*");
     }
-    vps.sh("journalctl -o cat >/root/out/journal; cp /var/log/nginx/error.log /root/out/nginx 2>/dev/null || true; journalctl --sync");
+    vps.sh("journalctl --sync; journalctl -o cat >/root/out/journal; cp /var/log/nginx/error.log /root/out/nginx 2>/dev/null || true");
     let told = vps.sh("python3 /root/search.py /root/out/*");
     println!("{told}");
     assert!(told.starts_with("searched "), "{told}");

@@ -140,7 +140,7 @@ fn an_odd_umask_and_a_terminal_give_nothing_away() {
         vps.sh(&format!("cd /srv/landfall/{app}; test $(stat -c %a releases) = 755; test $(stat -c %a assets) = 755; test $(stat -c %a run) = 700"));
     }
     // What runs as the app has no terminal of root's to type into.
-    let seen = vps.sh("script -qec 'landfall --app open logs -f supervisord' /dev/null >/dev/null 2>&1 & sleep 2; ps -o tty=,args= -u open | grep 'logs -f'; pkill -f 'logs -f' || true");
+    let seen = vps.sh("script -qec 'landfall --app open logs -f supervisord' /dev/null >/dev/null 2>&1 & for n in $(seq 600); do ps -o tty=,args= -u open | grep 'logs -f' && break; sleep 0.1; done; pkill -f 'logs -f' || true");
     assert!(seen.trim_start().starts_with('?'), "{seen}");
     // An exit code, and a signal, come through.
     let missing = vps.exec(&["landfall", "--app", "open", "rollback"]);
@@ -169,7 +169,9 @@ fn an_app_that_is_removed_while_it_asks_for_its_site_leaves_nginx_whole() {
     // Two at once wait for each other.
     vps.sh("landfall app create one --domain one.example >/dev/null 2>&1 & landfall app create two --domain two.example >/dev/null 2>&1; wait; id one; id two; systemctl is-active landfall@one landfall@two");
     // A connection to template1, and a large object in the common database, are no obstacles.
-    vps.sh("cd /; systemd-run --quiet --unit holder --collect runuser -u postgres -- psql template1 -c 'SELECT pg_sleep(60)'; sleep 1; landfall app create three --domain three.example
+    vps.sh("cd /; systemd-run --quiet --unit holder --collect runuser -u postgres -- psql template1 -c 'SELECT pg_sleep(600)'
+            for n in $(seq 600); do runuser -u postgres -- psql -tAc \"SELECT query FROM pg_stat_activity WHERE datname = 'template1'\" | grep -q pg_sleep && break; sleep 0.1; done
+            landfall app create three --domain three.example
             url=$(grep ^DATABASE_URL /srv/landfall/three/env | cut -d= -f2- | tr -d \\'); runuser -u three -- psql \"${url%/*}/postgres\" -qc 'SELECT lo_create(0)' >/dev/null
             landfall app remove three --yes --no-backup; systemctl stop holder");
 }

@@ -2,6 +2,14 @@
 
 use crate::{Layer, Vps};
 
+/// Lines of sh: nginx reads its configuration again, and none of its workers from before takes a connection any more. systemd does not
+/// wait for that; those that have connections may stay.
+pub(crate) const RELOAD_NGINX: &str = r#"
+workers() { pgrep -P "$(cat /run/nginx.pid)" -f 'worker process *$' || true; }
+before=$(workers); systemctl reload nginx
+for n in $(seq 600); do now=$(workers); [ -z "$now" ] || echo "$now" | grep -qxF "$before" || break; sleep 0.1; done
+"#;
+
 /// A host with Landfall installed from its package and set up.
 pub(crate) fn set_up(name: &str) -> Vps {
     Vps::boot(name, Layer::SetUp)

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::package::install;
-use crate::poll::until_some;
+use crate::poll::{until, until_some};
 use crate::{Debian, Layer, Vps, error_of, text_of};
 
 /// Everything that a dry run must leave alone: files with modes, owners and contents, packages, units, rules.
@@ -57,7 +57,7 @@ fn is_as_planned(vps: &Vps) {
 /// What sshd offers somebody who has no key: `publickey`, or `publickey,password`.
 fn offered(vps: &Vps, user: &str) -> String {
     // sshd starts itself again to reload, and refuses connections for a moment.
-    until_some("sshd answers", Duration::from_secs(10), || {
+    until_some("sshd answers", Duration::from_secs(60), || {
         let refused = vps
             .ssh_with(user, &["-o", "PubkeyAuthentication=no"], &["true"])
             .output()
@@ -84,7 +84,7 @@ const SPLIT: &str = "name = \"split\"\nhome = \"/srv/landfall/split\"\nbranch = 
 fn a_taken_port_is_not_the_end_of_all_sites(vps: &Vps) {
     vps.sh("systemctl stop nginx
             systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 8443
-            for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:8443/ && break; sleep 0.1; done
+            for i in $(seq 600); do curl -so /dev/null http://127.0.0.1:8443/ && break; sleep 0.1; done
             systemctl start nginx && systemctl stop taker");
 
     vps.write("/etc/landfall/apps/split.toml", SPLIT);
@@ -94,9 +94,9 @@ fn a_taken_port_is_not_the_end_of_all_sites(vps: &Vps) {
     is_as_planned(vps);
     vps.sh("systemctl stop nginx
             systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 9443
-            for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9443/ && break; sleep 0.1; done
+            for i in $(seq 600); do curl -so /dev/null http://127.0.0.1:9443/ && break; sleep 0.1; done
             ! systemctl start nginx && systemctl stop taker");
-    until_some("nginx is back", Duration::from_secs(20), || {
+    until_some("nginx is back", Duration::from_secs(60), || {
         is_open(vps, 80).then_some(())
     });
 }
@@ -110,7 +110,7 @@ fn names_that_are_nobodys_get_nothing(vps: &Vps) {
     vps.sh("nginx -t -q && systemctl reload nginx");
     let address = vps.address();
     vps.sh(&format!(
-        "for i in $(seq 50); do curl -s -H 'Host: notes.example' http://{address}/ | grep -qx 'the page of notes' && exit; sleep 0.1; done; exit 1"
+        "for i in $(seq 600); do curl -s -H 'Host: notes.example' http://{address}/ | grep -qx 'the page of notes' && exit; sleep 0.1; done; exit 1"
     ));
     for name in ["unknown.example", address] {
         let page = vps.exec(&[
@@ -167,6 +167,15 @@ fn apps_log_in_by_roots_keys_alone(vps: &Vps) {
     assert_eq!(text_of(&ran), "only this\n", "{}", error_of(&ran));
 }
 
+/// fail2ban's service counts as started before it takes questions and has its jails.
+fn fail2ban_answers(vps: &Vps) {
+    until("fail2ban answers", Duration::from_secs(60), || {
+        vps.exec(&["fail2ban-client", "status", "sshd"])
+            .status
+            .success()
+    });
+}
+
 /// What fail2ban's jail of ssh has counted.
 fn failures(vps: &Vps) -> u32 {
     let status = vps.ok(&["fail2ban-client", "status", "sshd"]);
@@ -182,13 +191,13 @@ fn only_sshds_own_failures_are_counted(vps: &Vps) {
     vps.sh(
         "install -m 755 /usr/bin/logger /tmp/sshd
          for i in 1 2 3; do runuser -u nobody -- /tmp/sshd -t sshd 'Failed password for root from 203.0.113.9 port 4711 ssh2'; done
-         for i in $(seq 150); do [ $(journalctl -q _UID=65534 | grep -c 203.0.113.9) = 3 ] && exit; sleep 0.2; done; exit 1",
+         for i in $(seq 600); do [ $(journalctl -q _UID=65534 | grep -c 203.0.113.9) = 3 ] && exit; sleep 0.2; done; exit 1",
     );
     assert!(offered(vps, "nobody-knows-me").contains("publickey"));
     // It reads the journal in order: with the login counted, it has passed the lines before.
     let counted = until_some(
         "the login is counted",
-        Duration::from_secs(20),
+        Duration::from_secs(60),
         || match failures(vps) {
             now if now > before => Some(now - before),
             _ => None,
@@ -277,6 +286,7 @@ fn a_new_server_is_set_up(release: Debian, name: &str) -> Vps {
         "a cloud image's own file is read later"
     );
     vps.sh("sshd -T | grep -qx 'passwordauthentication no'");
+    fail2ban_answers(&vps);
     vps.sh("fail2ban-client status sshd | grep -q 'Journal matches'");
     vps.sh(
         "systemctl is-active postgresql nginx && ! systemctl is-enabled supervisor redis-server",
@@ -293,7 +303,7 @@ fn a_new_debian_12_is_set_up_by_one_command_and_stays_so() {
     apps_log_in_by_roots_keys_alone(&vps);
     an_apps_redis_stays_in_its_home(&vps);
 
-    vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
+    vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 600); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
     assert!(is_open(&vps, 22) && is_open(&vps, 80) && is_open(&vps, 443));
     assert!(!is_open(&vps, 8443), "no app has a backend there");
     assert!(
@@ -341,7 +351,7 @@ fn a_server_that_says_it_is_ubuntu_takes_ufw_and_keeps_sshs_socket() {
     for port in ["22/tcp", "80/tcp", "443/tcp", "8443/tcp"] {
         assert!(ufw.contains(port), "{port} in {ufw}");
     }
-    vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 100); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
+    vps.sh("systemd-run --quiet python3 -m http.server 9999 && for i in $(seq 600); do curl -so /dev/null http://127.0.0.1:9999/ && exit; sleep 0.1; done; exit 1");
     assert!(is_open(&vps, 80) && !is_open(&vps, 9999));
     vps.sh("systemctl is-active ssh.socket");
     vps.reboot();
@@ -353,9 +363,14 @@ fn a_server_that_says_it_is_ubuntu_takes_ufw_and_keeps_sshs_socket() {
 #[test]
 fn a_power_cut_while_packages_are_installed_is_made_good_by_the_next_run() {
     let vps = new_server("cut", Debian::Bookworm);
-    for seconds in [3, 6, 6] {
+    // A while into what apt does, and twice into what dpkg does, whenever that begins.
+    let dpkg = "dpk[g] .*--(unpack|configure)";
+    for (begun, seconds) in [("apt-ge[t] .*install", 2), (dpkg, 2), (dpkg, 4)] {
         thread::scope(|scope| {
             let run = scope.spawn(|| setup(&vps, &[]));
+            until("packages are installed", Duration::from_secs(600), || {
+                vps.exec(&["pgrep", "-f", begun]).status.success()
+            });
             thread::sleep(Duration::from_secs(seconds));
             vps.power_cut();
             let said = error_of(&run.join().unwrap());
@@ -420,6 +435,7 @@ fn a_run_killed_before_a_reader_was_told_is_finished_by_the_next() {
         "nginx was told"
     );
     assert_eq!(offered(&vps, "ana"), "publickey", "sshd was told");
+    fail2ban_answers(&vps);
     vps.sh(
         "nft list table inet landfall >/dev/null && fail2ban-client get sshd maxretry | grep -qx 8",
     );

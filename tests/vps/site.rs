@@ -1,6 +1,9 @@
 //! Sites in the server's nginx: both layouts, what they answer, and that a bad one never gets in the way of the others.
 
-use crate::server::{body, create, set_up, status};
+use std::time::Duration;
+
+use crate::poll::until;
+use crate::server::{RELOAD_NGINX, body, create, set_up, status};
 use crate::{Vps, error_of, text_of};
 
 /// A release as a deploy leaves it, with a backend that is a few lines of Python speaking uwsgi.
@@ -16,7 +19,7 @@ pub(crate) fn release(vps: &Vps, app: &str) {
          chown -Rh {app}:{app} releases shared current
          systemctl stop backend-{app} 2>/dev/null || true; rm -f releases/1/web.sock
          systemd-run --quiet --unit backend-{app} --collect /usr/bin/python3 /root/backend.py /srv/landfall/{app}/releases/1/web.sock
-         for n in $(seq 50); do [ -S releases/1/web.sock ] && break; sleep 0.1; done"
+         for n in $(seq 600); do [ -S releases/1/web.sock ] && break; sleep 0.1; done"
     ));
 }
 
@@ -187,9 +190,15 @@ fn both_layouts_answer_as_they_should() {
         vps.sh("stat -c '%U:%G %a' /var/log/landfall/alpha/access.log"),
         "root:alpha 640\n"
     );
-    vps.sh("logrotate --force /etc/logrotate.d/landfall-alpha; sleep 1");
-    assert_eq!(status(&vps, "alpha.example", "/after-rotation"), "200");
-    vps.sh("sleep 1; grep -q after-rotation /var/log/landfall/alpha/access.log && test -s /var/log/landfall/alpha/access.log.1");
+    vps.sh("logrotate --force /etc/logrotate.d/landfall-alpha");
+    // nginx opens the new one when it gets to it; what comes before is in the old one.
+    until("the new log is written", Duration::from_secs(60), || {
+        assert_eq!(status(&vps, "alpha.example", "/after-rotation"), "200");
+        let log = "/var/log/landfall/alpha/access.log";
+        let found = vps.exec(&["grep", "-q", "after-rotation", log]);
+        found.status.success()
+    });
+    vps.sh("test -s /var/log/landfall/alpha/access.log.1");
     let logs = vps.ok(&[
         "landfall",
         "--app",
@@ -278,7 +287,7 @@ fn limits_follow_the_settings(vps: &Vps) {
 /// RFC 9113 (6.8) says, but not by curl.
 const VISITOR: &str = r#"
 ok=0; bad=0
-ask() { page=$(curl -sSk $1 --max-time 5 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; }
+ask() { page=$(curl -sSk $1 --max-time 20 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; }
 while [ ! -e /tmp/stop ]; do
     for protocol in --http1.1 --http2; do
         ask $protocol
@@ -340,7 +349,7 @@ fn a_bad_site_is_taken_back_and_the_neighbours_never_notice() {
         &format!(
             "{change}; printf 'server {{ listen 443 ssl http2; server_name alpha.example; ssl_certificate /etc/ssl/landfall/alpha/current/fullchain.pem; ssl_certificate_key /etc/ssl/landfall/alpha/current/privkey.pem; return 200 stolen; }}' >/etc/nginx/conf.d/aaa.conf"
         ),
-        &format!("{change_back}; rm /etc/nginx/conf.d/aaa.conf; systemctl reload nginx; sleep 1"),
+        &format!("{change_back}; rm /etc/nginx/conf.d/aaa.conf; {RELOAD_NGINX}"),
         "the new site does not answer; it is as it was",
     );
     // The certificate is gone.
@@ -358,7 +367,9 @@ fn a_bad_site_is_taken_back_and_the_neighbours_never_notice() {
     for size in [40, 41, 42] {
         vps.sh(&format!("sed -i 's/^max_upload_mb = .*/max_upload_mb = {size}/' /etc/landfall/apps/alpha.toml; landfall site apply alpha"));
     }
-    vps.sh("touch /tmp/stop; for n in $(seq 50); do [ -e /tmp/counted ] && break; sleep 0.1; done");
+    vps.sh(
+        "touch /tmp/stop; for n in $(seq 600); do [ -e /tmp/counted ] && break; sleep 0.1; done",
+    );
     let counted = vps.ok(&["cat", "/tmp/counted"]);
     let counts: Vec<u32> = counted
         .split_whitespace()
