@@ -187,7 +187,7 @@ impl Repo {
 
 /// Of a pack, this much is mapped at a time, and of all packs; libgit2's own limits are a gigabyte and eight.
 const MAPPED_AT_ONCE: usize = 1024 * 1024;
-const MAPPED_MOST: usize = 8 * MAPPED_AT_ONCE;
+const MAPPED_MOST: usize = 4 * MAPPED_AT_ONCE;
 
 /// What was read of a pack counts as memory of this process for as long as it is mapped.
 fn hold_little_in_memory() {
@@ -195,6 +195,9 @@ fn hold_little_in_memory() {
     ONCE.call_once(|| {
         // Trees are read once or twice each; kept, those of a large repository are most of a hook's memory.
         git2::opts::enable_caching(false);
+        // git has hashed what it received (index-pack). What a checkout reads, we compare with its id ourselves; what only names are
+        // read from, nobody need.
+        git2::opts::strict_hash_verification(false);
         // SAFETY: two numbers in libgit2, which it reads when it opens a pack; no repository was opened before this.
         #[expect(unsafe_code, reason = "libgit2 has its limits in variables")]
         let limited = unsafe {

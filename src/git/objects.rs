@@ -1,6 +1,8 @@
 //! Commits, trees and blobs.
 
-use git2::ObjectType;
+use std::collections::BTreeMap;
+
+use git2::{FileMode, ObjectType, Oid};
 
 use super::{GitError, Repo, Tried, from_oid, to_oid};
 use crate::base::names::{ObjectId, RepoPath};
@@ -85,8 +87,9 @@ impl Repo {
             .tried(|| format!("compare {} with {}", old.short(), new.short()))
     }
 
-    /// The entries of a tree, in git's order.
+    /// The entries of a tree, in git's order; they are what its id says.
     pub fn entries(&self, tree: &ObjectId) -> Result<Vec<Entry>, GitError> {
+        self.verified(ObjectType::Tree, tree)?;
         let tree_object = self
             .inner
             .find_tree(to_oid(tree)?)
@@ -138,12 +141,23 @@ impl Repo {
             .tried(|| format!("read the object {id}"))
     }
 
-    /// A blob's content.
+    /// A blob's content, which is what its id says.
     pub fn blob(&self, id: &ObjectId) -> Result<Vec<u8>, GitError> {
+        self.verified(ObjectType::Blob, id)
+    }
+
+    /// Reads an object of this kind, and sees whether it is what its id says.
+    fn verified(&self, kind: ObjectType, id: &ObjectId) -> Result<Vec<u8>, GitError> {
+        let reading = || format!("read the object {id}");
+        let oid = to_oid(id)?;
         let odb = self.inner.odb().tried(|| "open the object store".into())?;
-        odb.read(to_oid(id)?)
-            .map(|object| object.data().to_vec())
-            .tried(|| format!("read the object {id}"))
+        let object = odb.read(oid).tried(reading)?;
+        let hash = Oid::hash_object(kind, object.data()).tried(reading)?;
+        if hash == oid {
+            return Ok(object.data().to_vec());
+        }
+        let source = git2::Error::from_str("its content is not what its id says");
+        Err(source).tried(reading)
     }
 
     /// The paths of all files and links below `tree` (bytes, `/` between their parts), in no order that is promised.
@@ -168,21 +182,34 @@ impl Repo {
         Ok(files)
     }
 
-    /// How many files differ between two trees.
+    /// How many files differ between two trees: those that one has and the other has not, or with another content or mode.
+    /// Only trees that differ are read.
     pub fn changed_files(&self, old: &ObjectId, new: &ObjectId) -> Result<usize, GitError> {
-        let tree = |id: &ObjectId| {
-            self.inner
-                .find_tree(to_oid(id)?)
-                .tried(|| format!("read the tree {id}"))
-        };
-        let (old, new) = (tree(old)?, tree(new)?);
-        let mut options = git2::DiffOptions::new();
-        options.skip_binary_check(true).include_typechange(true);
-        let diff = self
-            .inner
-            .diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options))
-            .tried(|| "compare two trees".into())?;
-        Ok(diff.deltas().len())
+        let mut count = 0;
+        let mut waiting = vec![[Some(to_oid(old)?), Some(to_oid(new)?)]];
+        while let Some(trees) = waiting.pop() {
+            let mut entries: BTreeMap<Vec<u8>, [Option<(i32, Oid)>; 2]> = BTreeMap::new();
+            for (side, id) in trees.into_iter().enumerate() {
+                let Some(id) = id else { continue };
+                let tree = self
+                    .inner
+                    .find_tree(id)
+                    .tried(|| format!("read the tree {id}"))?;
+                for entry in &tree {
+                    let name = entry.name_bytes().to_vec();
+                    entries.entry(name).or_default()[side] = Some((entry.filemode(), entry.id()));
+                }
+            }
+            for sides in entries.into_values().filter(|[old, new]| old != new) {
+                let is_tree = |(mode, _): &(i32, Oid)| *mode == i32::from(FileMode::Tree);
+                count += usize::from(sides.iter().flatten().any(|side| !is_tree(side)));
+                let trees = sides.map(|side| side.filter(is_tree).map(|(_, id)| id));
+                if trees.iter().any(Option::is_some) {
+                    waiting.push(trees);
+                }
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -194,5 +221,98 @@ fn kind_of(mode: i32, object: Option<ObjectType>) -> Option<EntryKind> {
         (0o100_000, _) if mode & 0o111 != 0 => Some(EntryKind::Executable),
         (0o100_000, _) => Some(EntryKind::File),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree of `path content` pairs; a path that ends in `*` is executable.
+    fn tree(repo: &git2::Repository, files: &[(&str, &str)]) -> ObjectId {
+        let mut index = git2::Index::new().unwrap();
+        for (path, content) in files {
+            let mode = if path.ends_with('*') {
+                0o100_755
+            } else {
+                0o100_644
+            };
+            let entry = git2::IndexEntry {
+                ctime: git2::IndexTime::new(0, 0),
+                mtime: git2::IndexTime::new(0, 0),
+                dev: 0,
+                ino: 0,
+                mode,
+                uid: 0,
+                gid: 0,
+                file_size: 0,
+                id: repo.blob(content.as_bytes()).unwrap(),
+                flags: 0,
+                flags_extended: 0,
+                path: path.trim_end_matches('*').into(),
+            };
+            index.add(&entry).unwrap();
+        }
+        from_oid(&index.write_tree_to(repo).unwrap())
+    }
+
+    #[test]
+    fn files_that_differ_between_two_trees_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repo::init_bare(dir.path(), &"master".parse().unwrap()).unwrap();
+        let old = [
+            ("a", "1"),
+            ("b/c/d", "2"),
+            ("b/e", "3"),
+            ("f/g", "4"),
+            ("f/h", "5"),
+        ];
+        let count = |new: &[(&str, &str)]| {
+            let (old, new) = (tree(&repo.inner, &old), tree(&repo.inner, new));
+            let forward = repo.changed_files(&old, &new).unwrap();
+            assert_eq!(forward, repo.changed_files(&new, &old).unwrap());
+            forward
+        };
+        assert_eq!(count(&old), 0);
+        let one = |at: usize, with: (&'static str, &'static str)| {
+            let mut new = old;
+            new[at] = with;
+            new
+        };
+        assert_eq!(count(&one(1, ("b/c/d", "other"))), 1, "content");
+        assert_eq!(count(&one(1, ("b/c/d*", "2"))), 1, "mode");
+        assert_eq!(count(&one(0, ("z", "1"))), 2, "a name: one goes, one comes");
+        assert_eq!(count(&old[..3]), 2, "a folder");
+        assert_eq!(
+            count(&[old[0], old[1], old[2], ("f", "4")]),
+            3,
+            "a file for a folder"
+        );
+        assert_eq!(count(&[]), 5);
+    }
+
+    #[test]
+    fn an_object_that_is_not_what_its_id_says_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repo::init_bare(dir.path(), &"master".parse().unwrap()).unwrap();
+        let trees = ["1", "2"].map(|content| tree(&repo.inner, &[("a", content)]));
+        let id = repo.inner.blob(b"content").unwrap();
+        assert_eq!(repo.blob(&from_oid(&id)).unwrap(), b"content");
+        let place = |id: git2::Oid| {
+            let text = id.to_string();
+            dir.path().join("objects").join(&text[..2]).join(&text[2..])
+        };
+        let other = repo.inner.blob(b"CONTENT").unwrap();
+        std::fs::rename(place(other), place(id)).unwrap();
+        let [one, two] = trees.map(|id| (place(to_oid(&id).unwrap()), id));
+        assert_eq!(repo.entries(&one.1).unwrap().len(), 1);
+        std::fs::rename(two.0, one.0).unwrap();
+        let repo = Repo::open(dir.path()).unwrap();
+        assert!(repo.entries(&one.1).is_err());
+        let error = repo.blob(&from_oid(&id)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("git cannot read the object {id}")
+        );
     }
 }
