@@ -22,7 +22,8 @@ use crate::release::cache;
 use crate::release::layout::ReleaseDir;
 use crate::release::process::Processes;
 use crate::release::record::{Checks, DjangoFacts, FORMAT, Record, State};
-use crate::release::store;
+use crate::release::seen::Seen;
+use crate::release::{spare, store};
 use crate::stage::discard::Served;
 use crate::stage::django::Django;
 use crate::stage::plan::{Plan, Wishes};
@@ -106,11 +107,13 @@ fn make(
     request: &Request,
     release: &ReleaseDir,
 ) -> Result<(), Failure> {
-    let plan = planned(ctx, repo, request)?;
+    // What the checkout will begin with is looked at meanwhile.
+    let (plan, seen) = beside(|| planned(ctx, repo, request), || spare::look(ctx.home));
+    let plan = plan?;
     prune::make_spare(ctx);
     room::check(ctx, &plan).at(Stage::Plan)?;
     begin_record(ctx, request, &plan, release).at(Stage::Checkout)?;
-    let checked_out = check_out(ctx, repo, &plan, release)?;
+    let checked_out = check_out(ctx, repo, &plan, release, seen)?;
     let built = build::run(ctx, &plan, release).map_err(|(stage, error)| Failure {
         stage,
         error: error.into(),
@@ -472,10 +475,12 @@ fn check_out(
     repo: &Repo,
     plan: &Plan,
     release: &ReleaseDir,
+    seen: Option<(ReleaseId, Seen)>,
 ) -> Result<Room, Failure> {
     let running = ctx.events.start(Stage::Checkout);
+    let shared = &plan.settings.shared;
     let written =
-        checkout::run(ctx, repo, &plan.tree, release, &plan.settings.shared).at(Stage::Checkout)?;
+        checkout::run(ctx, repo, &plan.tree, release, shared, seen).at(Stage::Checkout)?;
     let changed = plan
         .changed_files
         .map(|changed| format!(", {changed} changed"))

@@ -18,7 +18,18 @@ pub struct Room {
     pub files: u64,
 }
 
+/// What files are measured in; most file systems have blocks of so many bytes.
+const BLOCK: u64 = 4096;
+
 impl Room {
+    /// What a file of `bytes` takes: whole blocks, and at least one, as a folder and a link do.
+    pub fn of_file(bytes: u64) -> Self {
+        Self {
+            bytes: bytes.div_ceil(BLOCK).max(1).saturating_mul(BLOCK),
+            files: 1,
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {

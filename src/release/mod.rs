@@ -7,6 +7,7 @@ pub mod layout;
 pub mod lock;
 pub mod process;
 pub mod record;
+pub mod seen;
 pub mod spare;
 pub mod stamps;
 pub mod store;

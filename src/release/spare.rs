@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use super::layout::{Home, ReleaseDir};
+use super::seen::Seen;
 use super::stamps::Stamps;
 use super::trash;
 use crate::base::fs::{self, FsError};
@@ -49,19 +50,32 @@ fn tidy(home: &Home) -> Result<(), FsError> {
     Ok(())
 }
 
-/// Moves the spare to `src`, which is not there yet. Gives which release it was, and what its files looked like.
-pub fn take(home: &Home, src: &Path) -> Result<Option<(ReleaseId, Stamps)>, FsError> {
-    let spare = place(home);
+/// Looks at the spare: which release it was, and what of its files is as it was written. For the holder of the app's lock.
+pub fn look(home: &Home) -> Option<(ReleaseId, Seen)> {
+    if !is_there(home) {
+        return None;
+    }
+    let (of, stamps) = Stamps::read(&place(home).stamps())?;
+    Some((of, Seen::look(&place(home).src(), stamps)))
+}
+
+/// Moves the spare to `src`, which is not there yet. Gives which release it was and what it was seen to be: by [`look`], lately,
+/// or now.
+pub fn take(
+    home: &Home,
+    src: &Path,
+    seen: Option<(ReleaseId, Seen)>,
+) -> Result<Option<(ReleaseId, Seen)>, FsError> {
     if !is_there(home) {
         return Ok(None);
     }
-    let Some(known) = Stamps::read(&spare.stamps()) else {
+    let Some(seen) = seen.or_else(|| look(home)) else {
         fs::remove_tree(&folder(home))?;
         return Ok(None);
     };
-    fs::rename(&spare.src(), src)?;
+    fs::rename(&place(home).src(), src)?;
     fs::remove_tree(&folder(home))?;
-    Ok(Some(known))
+    Ok(Some(seen))
 }
 
 /// A folder to make a spare in, laid out as a release; [`put`] makes it the spare.
@@ -122,14 +136,14 @@ mod tests {
             release
         };
         let target = dir.path().join("next");
-        assert!(take(&home, &target).unwrap().is_none());
+        assert!(take(&home, &target, None).unwrap().is_none());
         keep(&home, &make(1, false)).unwrap();
         assert!(!is_there(&home), "its checkout was not finished");
         keep(&home, &make(2, true)).unwrap();
         keep(&home, &make(3, true)).unwrap();
         assert!(fs::list(&home.releases()).unwrap().is_empty());
         assert_eq!(fs::list(&folder(&home)).unwrap().len(), 2);
-        let (release, _) = take(&home, &target).unwrap().unwrap();
+        let (release, _) = take(&home, &target, None).unwrap().unwrap();
         assert_eq!(release, ReleaseId(2));
         assert_eq!(fs::read(&target.join("file")).unwrap(), "2");
         assert!(!folder(&home).exists());

@@ -5,25 +5,37 @@
 //! times of its last changes; nobody can set the second, inode(7)). Of their names and of all this only hashes are kept: the
 //! worst that a wrong one can do is that a file is written anew.
 //!
-//! The file: a head, then records of three numbers of eight bytes each, little-endian, sorted.
+//! The file: a head; the release and how many records there are; as many records of three numbers of eight bytes each, sorted;
+//! how long the listing is; the listing; a hash of it all, for a name that is lost from the listing would be a file that nobody
+//! looks at. Numbers are little-endian.
+//!
+//! The listing has the names in each folder: to ask the file system for them is to read folders from the disk, while what it
+//! says of a name is mostly in memory. Each folder comes after those below it: its path, its names, and nothing, each with a zero
+//! byte at its end.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fs::Metadata;
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::sys::stat::{FileStat, SFlag};
 
+use super::seen::Untouched;
 use crate::base::fs::{self, FsError};
 use crate::base::names::{ObjectId, ReleaseId};
 
-const HEAD: &[u8; 16] = b"landfall tree 1\n";
+const HEAD: &[u8; 16] = b"landfall tree 2\n";
 const RECORD: usize = 24;
+/// Entries are looked for among those whose first bits are the same: one or two, of a hundred thousand.
+const PARTS_BITS: u32 = 16;
 
 /// One entry: the hashes of its path, of its object, and of what the file system says.
-type Entry = [u64; 3];
+pub(super) type Entry = [u64; 3];
 
 /// What is known of one path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,8 +111,22 @@ impl Stat {
 #[derive(Debug, Default)]
 pub struct Stamps {
     entries: Vec<Entry>,
+    /// Where the entries of each first bits begin, of stamps that were read.
+    parts: Vec<u32>,
     /// Entries whose file changed so lately that a change in the same tick of the clock would not show: with that tick.
     late: Vec<(i128, Entry)>,
+    /// The listing.
+    listed: Vec<u8>,
+}
+
+/// A folder of the listing.
+pub(super) struct Listed<'a> {
+    /// Its path, from the tree's root.
+    pub(super) path: &'a Path,
+    /// The names in it, each with a zero byte at its end.
+    pub(super) names: &'a [u8],
+    /// Where it lies in the listing.
+    pub(super) bytes: Range<usize>,
 }
 
 impl Stamps {
@@ -108,8 +134,47 @@ impl Stamps {
     pub fn with_room_of(other: &Self) -> Self {
         Self {
             entries: Vec::with_capacity(other.entries.len() + 64),
+            parts: Vec::new(),
             late: Vec::new(),
+            listed: Vec::with_capacity(other.listed.len() + 1024),
         }
+    }
+
+    /// Lists the folder at `path`, after those below it.
+    pub fn list<'a>(&mut self, path: &Path, names: impl Iterator<Item = &'a [u8]>) {
+        self.listed.extend(path.as_os_str().as_bytes());
+        self.listed.push(0);
+        for name in names {
+            self.listed.extend(name);
+            self.listed.push(0);
+        }
+        self.listed.push(0);
+    }
+
+    /// The folders that were listed, in that order.
+    pub(super) fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let rest = &self.listed[at..];
+            let path_end = rest.iter().position(|byte| *byte == 0)?;
+            let names = &rest[path_end + 1..];
+            let names_end = match names.first()? {
+                0 => 0,
+                _ => names.windows(2).position(|pair| pair == [0, 0])? + 1,
+            };
+            let begin = at;
+            at += path_end + names_end + 2;
+            Some(Listed {
+                path: Path::new(OsStr::from_bytes(&rest[..path_end])),
+                names: &names[..names_end],
+                bytes: begin..at,
+            })
+        })
+    }
+
+    /// A part of the listing.
+    pub(super) fn part(&self, bytes: Range<usize>) -> &[u8] {
+        &self.listed[bytes]
     }
 
     /// Notes again what [`Stamps::look_up`] found the same.
@@ -130,23 +195,77 @@ impl Stamps {
         self.late.extend(other.late);
     }
 
+    /// Notes again everything of a folder that nobody has touched.
+    pub fn note_untouched(&mut self, folder: Untouched<'_>) {
+        let entries = folder.entries.iter();
+        self.entries
+            .extend(entries.map(|number| folder.of.entry(*number)));
+        self.listed.extend(folder.listed);
+    }
+
     /// What is known of `path`, which is now as `stat` says, for a tree that has `object` there.
     pub fn look_up(&self, path: &Path, object: &ObjectId, stat: &Stat) -> Known {
-        let path = hash_path(path);
-        match self.entries.binary_search_by_key(&path, |entry| entry[0]) {
-            Err(_) => Known::Unknown,
-            Ok(at) if self.entries[at][2] != hash_stat(stat) => Known::Touched,
-            Ok(at) if self.entries[at][1] != hash_object(object) => Known::Changed,
-            Ok(_) => Known::Same,
+        match self.find(hash_path(path)).map(|at| self.entries[at]) {
+            None => Known::Unknown,
+            Some(entry) if entry[2] != hash_stat(stat) => Known::Touched,
+            Some(entry) if entry[1] != hash_object(object) => Known::Changed,
+            Some(_) => Known::Same,
         }
     }
 
     /// Whether something is known of `path`.
     pub fn knows(&self, path: &Path) -> bool {
-        let path = hash_path(path);
-        self.entries
-            .binary_search_by_key(&path, |entry| entry[0])
-            .is_ok()
+        self.find(hash_path(path)).is_some()
+    }
+
+    /// The number of the entry of `path`, where what is there is still as it was written.
+    pub(super) fn untouched(&self, path: &Path, stat: &Stat) -> Option<u32> {
+        let at = self.find(hash_path(path))?;
+        (self.entries[at][2] == hash_stat(stat)).then(|| u32::try_from(at).ok())?
+    }
+
+    /// The entry of this number.
+    pub(super) fn entry(&self, number: u32) -> Entry {
+        self.entries[number as usize]
+    }
+
+    /// By what a path is known.
+    pub(super) fn key(path: &Path) -> u64 {
+        hash_path(path)
+    }
+
+    /// How many paths are known.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn find(&self, path: u64) -> Option<usize> {
+        let (begin, end) = self.part_of(path);
+        let part = self.entries.get(begin..end)?;
+        let at = part.binary_search_by_key(&path, |entry| entry[0]).ok()?;
+        Some(begin + at)
+    }
+
+    /// Where the entries are whose paths begin with the same bits. A search among all of them would meet another page of memory
+    /// at each of its steps.
+    fn part_of(&self, path: u64) -> (usize, usize) {
+        let part = usize::try_from(path >> (u64::BITS - PARTS_BITS)).unwrap_or_default();
+        match self.parts.get(part..=part + 1) {
+            Some([begin, end]) => (*begin as usize, *end as usize),
+            _ => (0, self.entries.len()),
+        }
+    }
+
+    fn into_parts(mut self) -> Option<Self> {
+        self.parts = vec![0; (1 << PARTS_BITS) + 1];
+        for [path, ..] in &self.entries {
+            let part = usize::try_from(path >> (u64::BITS - PARTS_BITS)).ok()?;
+            self.parts[part + 1] += 1;
+        }
+        for part in 1..self.parts.len() {
+            self.parts[part] += self.parts[part - 1];
+        }
+        Some(self)
     }
 
     /// Writes the stamps of a whole tree. The file's own time is the clock's tick: what changed in it or later may change
@@ -158,38 +277,67 @@ impl Stamps {
         let old = late.into_iter().filter(|(time, _)| *time < tick);
         self.entries.extend(old.map(|(_, entry)| entry));
         self.entries.sort_unstable();
-        let mut bytes = Vec::with_capacity(HEAD.len() + 8 + self.entries.len() * RECORD);
-        bytes.extend(HEAD);
-        bytes.extend(u64::from(release.0).to_le_bytes());
+        self.put(file, release)
+            .map_err(|source| FsError::new("write", file, source))
+    }
+
+    /// Piece by piece: of a large tree, the whole file would be most of a hook's memory.
+    fn put(&self, file: &Path, release: ReleaseId) -> io::Result<()> {
+        let mut file = BufWriter::new(File::create(file)?);
+        file.write_all(HEAD)?;
+        file.write_all(&u64::from(release.0).to_le_bytes())?;
+        file.write_all(&(self.entries.len() as u64).to_le_bytes())?;
         for number in self.entries.iter().flatten() {
-            bytes.extend(number.to_le_bytes());
+            file.write_all(&number.to_le_bytes())?;
         }
-        fs::write_unsynced(file, &bytes)
+        file.write_all(&(self.listed.len() as u64).to_le_bytes())?;
+        file.write_all(&self.listed)?;
+        file.write_all(&self.sum(release).to_le_bytes())?;
+        file.flush()
+    }
+
+    fn sum(&self, release: ReleaseId) -> u64 {
+        hash((release.0, &self.entries[..], &self.listed[..]))
     }
 
     /// Reads them, with the release they were written for; none where there are none that can be used.
     pub fn read(file: &Path) -> Option<(ReleaseId, Self)> {
-        let bytes = fs::read_bytes(file).ok()?;
-        let body = bytes.strip_prefix(HEAD)?;
-        let (release, records) = body.split_at_checked(8)?;
-        let number = |bytes: &[u8]| Some(u64::from_le_bytes(bytes.try_into().ok()?));
-        let release = ReleaseId(number(release)?.try_into().ok()?);
-        if records.len() % RECORD != 0 {
+        let mut file = File::open(file).ok()?;
+        let size: usize = file.metadata().ok()?.len().try_into().ok()?;
+        let file = &mut BufReader::new(&mut file);
+        let mut head = [0; HEAD.len()];
+        file.read_exact(&mut head).ok()?;
+        let release = ReleaseId(number(file)?.try_into().ok()?);
+        let count: usize = number(file)?.try_into().ok()?;
+        // The numbers may be anything: not more than there can be.
+        if head != *HEAD || count > size / RECORD {
             return None;
         }
-        let entries = records
-            .chunks_exact(RECORD)
-            .map(|record| {
-                Some([
-                    number(&record[..8])?,
-                    number(&record[8..16])?,
-                    number(&record[16..])?,
-                ])
-            })
-            .collect::<Option<Vec<Entry>>>()?;
-        let late = Vec::new();
-        Some((release, Self { entries, late }))
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            entries.push([number(file)?, number(file)?, number(file)?]);
+        }
+        let length: usize = number(file)?.try_into().ok()?;
+        let mut listed = vec![0; Some(length).filter(|length| *length <= size)?];
+        file.read_exact(&mut listed).ok()?;
+        let sum = number(file)?;
+        let is_at_its_end = file.fill_buf().ok()?.is_empty();
+        let stamps = Self {
+            entries,
+            listed,
+            ..Self::default()
+        };
+        if !is_at_its_end || sum != stamps.sum(release) {
+            return None;
+        }
+        Some((release, stamps.into_parts()?))
     }
+}
+
+fn number(file: &mut impl Read) -> Option<u64> {
+    let mut number = [0; 8];
+    file.read_exact(&mut number).ok()?;
+    Some(u64::from_le_bytes(number))
 }
 
 fn hash_path(path: &Path) -> u64 {
@@ -276,18 +424,81 @@ mod tests {
     }
 
     #[test]
+    fn each_path_is_found_also_where_hashes_are_not_spread_evenly() {
+        let stamps = |keys: &[u64]| {
+            let entries = keys.iter().map(|key| [*key, 0, 0]).collect();
+            let stamps = Stamps {
+                entries,
+                ..Stamps::default()
+            };
+            stamps.into_parts().unwrap()
+        };
+        let even: Vec<u64> = (0..100_000)
+            .map(|number| number * (u64::MAX / 100_000))
+            .collect();
+        let low: Vec<u64> = (0..1000).collect();
+        let high: Vec<u64> = (0..1000).map(|number| u64::MAX - 999 + number).collect();
+        for keys in [&even, &low, &high, &vec![u64::MAX], &Vec::new()] {
+            let stamps = stamps(keys);
+            assert!(keys.iter().all(|key| stamps.find(*key).is_some()));
+            assert!(stamps.find(u64::MAX / 3 + 7).is_none());
+        }
+    }
+
+    #[test]
+    fn folders_are_listed_as_they_were_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("stamps");
+        let folders: [(&str, &[&[u8]]); 4] = [
+            ("a/b", &[b"one", b"two"]),
+            ("a/empty", &[]),
+            ("a", &[b"b", b"empty", b"\xff"]),
+            ("", &[b"a"]),
+        ];
+        let mut stamps = Stamps::default();
+        for (path, names) in folders {
+            stamps.list(Path::new(path), names.iter().copied());
+        }
+        stamps.write(&place, ReleaseId(1)).unwrap();
+        let (_, stamps) = Stamps::read(&place).unwrap();
+        let listed: Vec<Listed> = stamps.listed().collect();
+        assert_eq!(listed.len(), folders.len());
+        for (listed, (path, names)) in listed.iter().zip(folders) {
+            let expected: Vec<u8> = names
+                .iter()
+                .flat_map(|name| [name, &b"\0"[..]].concat())
+                .collect();
+            assert_eq!(
+                (listed.path, listed.names),
+                (Path::new(path), &expected[..])
+            );
+            assert!(
+                stamps
+                    .part(listed.bytes.clone())
+                    .starts_with(path.as_bytes())
+            );
+        }
+        assert_eq!(listed.last().unwrap().bytes.end, stamps.listed.len());
+    }
+
+    #[test]
     fn half_a_file_is_no_stamps() {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("stamps");
-        Stamps::default().write(&place, ReleaseId(1)).unwrap();
+        let mut stamps = Stamps::default();
+        stamps.list(Path::new("a"), [&b"name"[..]].into_iter());
+        stamps.entries.push([1, 2, 3]);
+        stamps.write(&place, ReleaseId(1)).unwrap();
         let whole = fs::read_bytes(&place).unwrap();
         assert!(Stamps::read(&place).is_some());
-        for bytes in [
-            &whole[..whole.len() - 1],
-            &[&whole[..], b"x"].concat(),
-            b"other",
-            b"",
-        ] {
+        for length in 0..whole.len() {
+            fs::write(&place, &whole[..length], fs::PUBLIC).unwrap();
+            assert!(Stamps::read(&place).is_none(), "{length}");
+        }
+        let mut without_a_name = whole.clone();
+        let name = whole.windows(4).position(|part| part == b"name").unwrap();
+        without_a_name[name..name + 4].fill(0);
+        for bytes in [&[&whole[..], b"x"].concat()[..], b"other", &without_a_name] {
             fs::write(&place, bytes, fs::PUBLIC).unwrap();
             assert!(Stamps::read(&place).is_none());
         }

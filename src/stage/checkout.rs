@@ -20,6 +20,7 @@ use crate::config::settings::Shared;
 use crate::event::Stage;
 use crate::git::{GitError, Repo};
 use crate::release::layout::{Home, ReleaseDir};
+use crate::release::seen::Seen;
 use crate::release::spare;
 use crate::release::stamps::Stamps;
 
@@ -107,19 +108,20 @@ impl Hint for CheckoutError {
     }
 }
 
-/// Makes `release`'s `src` of the files of `tree`, then links what is shared. It begins with the spare where there is one, and
-/// writes what differs.
+/// Makes `release`'s `src` of the files of `tree`, then links what is shared. It begins with the spare where there is one (`seen`, if
+/// somebody has looked at it already), and writes what differs.
 pub fn run(
     ctx: &Context<'_>,
     repo: &Repo,
     tree: &ObjectId,
     release: &ReleaseDir,
     shared: &Shared,
+    seen: Option<(ReleaseId, Seen)>,
 ) -> Result<CheckedOut, CheckoutError> {
     let src = release.src();
-    let (written, stamps) = match spare::take(ctx.home, &src)? {
-        Some((of, known)) => from_spare(ctx, repo, tree, &src, of, &known)?,
-        None => tree::write(ctx.home, repo, tree, &src, &Stamps::default())?,
+    let (written, stamps) = match spare::take(ctx.home, &src, seen)? {
+        Some((of, seen)) => from_spare(ctx, repo, tree, &src, of, &seen)?,
+        None => tree::write(ctx.home, repo, tree, &src, &Seen::default())?,
     };
     stamps.write(&release.stamps(), release.id())?;
     link_shared(&ctx.home.shared(), &src, shared)?;
@@ -135,7 +137,7 @@ pub fn whole(
     place: &ReleaseDir,
     release: ReleaseId,
 ) -> Result<(), CheckoutError> {
-    let (_, stamps) = tree::write(home, repo, tree, &place.src(), &Stamps::default())?;
+    let (_, stamps) = tree::write(home, repo, tree, &place.src(), &Seen::default())?;
     Ok(stamps.write(&place.stamps(), release)?)
 }
 
@@ -145,15 +147,15 @@ fn from_spare(
     tree: &ObjectId,
     src: &Path,
     of: ReleaseId,
-    known: &Stamps,
+    seen: &Seen,
 ) -> Result<(CheckedOut, Stamps), CheckoutError> {
-    match tree::write(ctx.home, repo, tree, src, known) {
+    match tree::write(ctx.home, repo, tree, src, seen) {
         Err(CheckoutError::Fs(error)) => {
             // Whatever its programs have done to it: a new one has none of that.
             let log = format!("the files of release {of} cannot be used again: {error}");
             ctx.events.line(Stage::Checkout, &log);
             fs::remove_tree(src)?;
-            tree::write(ctx.home, repo, tree, src, &Stamps::default())
+            tree::write(ctx.home, repo, tree, src, &Seen::default())
         }
         Ok(written) => {
             say_what_was_done_to(ctx, of, &written.0);

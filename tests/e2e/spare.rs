@@ -55,14 +55,18 @@ fn inode(path: impl AsRef<Path>) -> u64 {
 
 /// What programs do to the files they run from.
 fn vandalise(src: &Path) {
-    let written = fs::metadata(src.join("same/one.txt")).unwrap();
-    // In place, of the same size, with its time put back.
-    let file = fs::File::options()
-        .write(true)
-        .open(src.join("same/one.txt"))
-        .unwrap();
-    std::io::Write::write_all(&mut &file, b"two").unwrap();
-    file.set_modified(written.modified().unwrap()).unwrap();
+    // In place, of the same size, with its time put back; once where nothing else is touched.
+    for name in ["same/one.txt", "alone/below/one.txt"] {
+        let written = fs::metadata(src.join(name)).unwrap();
+        let file = fs::File::options()
+            .write(true)
+            .open(src.join(name))
+            .unwrap();
+        std::io::Write::write_all(&mut &file, b"two").unwrap();
+        file.set_modified(written.modified().unwrap()).unwrap();
+    }
+    let mode = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(src.join("mode/below/one.txt"), mode).unwrap();
     fs::set_permissions(src.join("same/two.txt"), fs::Permissions::from_mode(0o777)).unwrap();
     fs::remove_file(src.join("same/three.txt")).unwrap();
     fs::write(src.join("same/upload.jpg"), "somebody's").unwrap();
@@ -105,6 +109,8 @@ fn a_checkout_that_begins_with_an_old_one_is_the_same_as_a_new_one() {
         ("same/one.txt", "one"),
         ("same/two.txt", "two"),
         ("same/three.txt", "three"),
+        ("alone/below/one.txt", "one"),
+        ("mode/below/one.txt", "one"),
         ("linked/file.txt", "linked"),
         ("locked/file.txt", "locked"),
         ("turns/into/a-file.txt", "a folder"),
@@ -159,6 +165,7 @@ fn a_checkout_that_begins_with_an_old_one_is_the_same_as_a_new_one() {
     );
     let logs: String = (1..=9).map(|number| sandbox.deploy_log(number)).collect();
     assert!(logs.contains("same/one.txt"), "{logs}");
+    assert!(logs.contains("alone/below/one.txt"), "{logs}");
     assert!(logs.contains("same/upload.jpg"), "{logs}");
 }
 

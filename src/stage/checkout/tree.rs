@@ -21,24 +21,23 @@ use crate::base::names::{ObjectId, RepoPath};
 use crate::base::words::{count, first_of, printable, shorten};
 use crate::git::{Entry, EntryKind, GitError, Repo};
 use crate::release::layout::Home;
+use crate::release::seen::Seen;
 use crate::release::stamps::{Known, Stamps, Stat};
 use crate::release::trash;
 
-/// What files are measured in.
-const BLOCK: u64 = 4096;
 /// The longest path in a commit, in bytes.
 pub(super) const LONGEST: usize = 3072;
 /// So much of a path is shown where it is refused.
 const SHOWN: usize = 120;
 
-/// Makes `src` hold the files of `tree` and nothing else. `known` says what is in it already; a folder that is not there or
-/// empty has none. Gives what was written, and what it looks like now.
+/// Makes `src` hold the files of `tree` and nothing else. `seen` is what is in it already; in a folder that is not there or
+/// empty, nothing. Gives what was written, and what it looks like now.
 pub(super) fn write(
     home: &Home,
     repo: &Repo,
     tree: &ObjectId,
     src: &Path,
-    known: &Stamps,
+    seen: &Seen,
 ) -> Result<(CheckedOut, Stamps), CheckoutError> {
     let tracks_modules = tracks_modules(repo, tree)?;
     let writers = Writers::new(repo);
@@ -48,11 +47,11 @@ pub(super) fn write(
         home,
         repo,
         src,
-        known,
+        seen,
         folder_mode: made.mode() & 0o7777,
         writers,
         done: CheckedOut::default(),
-        stamps: Stamps::with_room_of(known),
+        stamps: Stamps::with_room_of(&seen.stamps),
         folders: Vec::new(),
         modules: Vec::new(),
     };
@@ -121,7 +120,7 @@ struct Walk<'a> {
     home: &'a Home,
     repo: &'a Repo,
     src: &'a Path,
-    known: &'a Stamps,
+    seen: &'a Seen,
     /// As new folders are made.
     folder_mode: u32,
     writers: Writers<'a>,
@@ -140,6 +139,9 @@ impl Walk<'_> {
         relative: &Path,
         there: Option<&Stat>,
     ) -> Result<(), CheckoutError> {
+        if there.is_some_and(|there| self.is_the_same(tree, relative, there)) {
+            return Ok(());
+        }
         let entries = self.repo.entries(tree)?;
         let mut names = BTreeSet::new();
         if let Some(twice) = entries.iter().find(|entry| !names.insert(&entry.name[..])) {
@@ -169,8 +171,24 @@ impl Walk<'_> {
             };
             self.entry(entry, relative, there)?;
         }
+        let names = entries.iter().map(|entry| &entry.name[..]);
+        self.stamps.list(relative, names);
         self.folders.push((relative.to_owned(), tree.clone()));
         Ok(())
+    }
+
+    /// Takes over a folder that holds its tree already, if nobody has touched it nor anything below.
+    fn is_the_same(&mut self, tree: &ObjectId, relative: &Path, there: &Stat) -> bool {
+        let Some(untouched) = self.seen.untouched(relative) else {
+            return false;
+        };
+        if self.seen.stamps.look_up(relative, tree, there) != Known::Same {
+            return false;
+        }
+        self.done.files += untouched.files;
+        self.done.room = self.done.room.and(untouched.room);
+        self.stamps.note_untouched(untouched);
+        true
     }
 
     /// Removes from a folder what its tree does not have. One that looks as it did when it was written has just what it had
@@ -182,7 +200,7 @@ impl Walk<'_> {
         relative: &Path,
         there: &Stat,
     ) -> Result<(), CheckoutError> {
-        if self.known.look_up(relative, tree, there) == Known::Same {
+        if self.seen.stamps.look_up(relative, tree, there) == Known::Same {
             return Ok(());
         }
         let folder = self.src.join(relative);
@@ -194,7 +212,8 @@ impl Walk<'_> {
             if !wanted.contains(name.as_bytes()) {
                 let relative = relative.join(name);
                 // A link may be to what is shared.
-                if !self.known.knows(&relative) && !path.is_symlink() && name != "__pycache__" {
+                if !self.seen.stamps.knows(&relative) && !path.is_symlink() && name != "__pycache__"
+                {
                     self.done.found.push(relative);
                 }
                 self.remove(&path)?;
@@ -216,7 +235,7 @@ impl Walk<'_> {
         self.done.files += 1;
         let stamped = stamped(entry);
         if let Some(there) = there {
-            match self.known.look_up(&relative, &stamped, &there) {
+            match self.seen.stamps.look_up(&relative, &stamped, &there) {
                 Known::Same => {
                     self.takes(there.size);
                     self.stamps.note_same(&relative, &stamped, &there);
@@ -276,10 +295,8 @@ impl Walk<'_> {
         }
     }
 
-    /// A file takes whole blocks; most file systems have blocks of 4096 bytes.
     fn takes(&mut self, bytes: u64) {
-        let bytes = bytes.div_ceil(BLOCK).max(1).saturating_mul(BLOCK);
-        self.done.room = self.done.room.and(Room { bytes, files: 1 });
+        self.done.room = self.done.room.and(Room::of_file(bytes));
     }
 }
 
