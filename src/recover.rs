@@ -195,8 +195,14 @@ fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<Vec<Progr
             *live == release && processes.program(process, release) == program.name
         });
         if !wanted && program.state.is_stopped() {
-            supervisor.remove(&program.name)?;
-            continue;
+            match supervisor.remove(&program.name) {
+                // It had ended by itself, and supervisord has just started it again.
+                Err(error) if error.fault() == Some(Fault::StillRunning) => {}
+                removed => {
+                    removed?;
+                    continue;
+                }
+            }
         }
         if !wanted && Some(release) != live {
             supervisor.stop(&program.name)?;
