@@ -194,14 +194,12 @@ fn tidy_programs(ctx: &Context<'_>, live: Option<ReleaseId>) -> Result<Vec<Progr
         let wanted = programs.as_ref().is_some_and(|(live, processes)| {
             *live == release && processes.program(process, release) == program.name
         });
-        if !wanted && program.state.is_stopped() {
+        if !wanted {
+            // Its state may be another by now: supervisord starts again what ended by itself.
             match supervisor.remove(&program.name) {
-                // It had ended by itself, and supervisord has just started it again.
                 Err(error) if error.fault() == Some(Fault::StillRunning) => {}
-                removed => {
-                    removed?;
-                    continue;
-                }
+                Err(error) => return Err(error),
+                Ok(_) => continue,
             }
         }
         if !wanted && Some(release) != live {

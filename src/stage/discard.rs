@@ -15,7 +15,7 @@ use crate::base::stretch;
 use crate::release::process::{WEB, parse_program};
 use crate::release::spare;
 use crate::release::store::{self, StoreError};
-use crate::supervisor::fault::{Fault, RpcError};
+use crate::supervisor::fault::RpcError;
 use crate::supervisor::rpc::Supervisor;
 use crate::tool::uwsgi;
 
@@ -26,8 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(75);
 const BARRIER: Duration = Duration::from_secs(60);
 /// How long the requests of one that was live for a moment may take to finish.
 const MOMENT: Duration = Duration::from_secs(10);
-/// So often a program may have been started again when it is taken out of supervisord's list.
-const RESTARTS: usize = 5;
 
 /// Something could not be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -92,19 +90,8 @@ fn stop_processes(ctx: &Context<'_>, release: ReleaseId, served: Served) -> Resu
         .iter()
         .filter(|program| parse_program(&program.name).is_some_and(|(_, id)| id == release));
     for program in of_release {
-        if !program.state.is_stopped() {
-            end(ctx, &supervisor, &program.name, release, served)?;
-        }
-        let mut removed = supervisor.remove(&program.name);
-        // One that ended by itself, or was killed, is started again by supervisord some tenths of a second later.
-        for _ in 0..RESTARTS {
-            if !matches!(&removed, Err(error) if error.fault() == Some(Fault::StillRunning)) {
-                break;
-            }
-            end(ctx, &supervisor, &program.name, release, served)?;
-            removed = supervisor.remove(&program.name);
-        }
-        removed?;
+        let name = &program.name;
+        supervisor.take_out(name, || end(ctx, &supervisor, name, release, served))?;
     }
     Ok(())
 }

@@ -22,6 +22,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: usize = 4 * 1024 * 1024;
 /// How often a stopping process is looked at.
 const POLL: Duration = Duration::from_millis(10);
+/// So often a program is ended before it is removed.
+const RESTARTS: usize = 5;
 
 /// One app's supervisord.
 #[derive(Debug, Clone)]
@@ -184,6 +186,22 @@ impl Supervisor {
             Err(error) if error.fault() == Some(Fault::BadName) => Ok(Removed::WasNotThere),
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes a program, by `end` ended first if it runs. supervisord may start what was killed again as long as it has it, so
+    /// what does not run may run a moment later: then `end` is called again, five times in all.
+    pub fn take_out(
+        &self,
+        name: &str,
+        end: impl Fn() -> Result<(), RpcError>,
+    ) -> Result<Removed, RpcError> {
+        for _ in 0..RESTARTS {
+            match self.remove(name) {
+                Err(error) if error.fault() == Some(Fault::StillRunning) => end()?,
+                removed => return removed,
+            }
+        }
+        self.remove(name)
     }
 
     /// Starts a program; does not wait until it runs. One that runs is an error ([`Fault::AlreadyStarted`]).

@@ -1,5 +1,7 @@
 //! Against a real supervisord, in a home whose path has a space and a `%`.
 
+use std::cell::Cell;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -156,6 +158,45 @@ fn a_program_lives_its_life() {
     assert_eq!(supervisor.remove("web-41.2").unwrap(), Removed::Removed);
     assert_eq!(supervisor.remove("web-41.2").unwrap(), Removed::WasNotThere);
     assert_eq!(home.wait_for("nginx", &[State::Running]).exit_status, 0);
+}
+
+/// What was listed as ended may run again: killed, it is restarted while supervisord has it.
+#[test]
+fn one_that_was_started_again_is_ended_before_it_is_taken_out() {
+    let home = Home::new().start();
+    let supervisor = &home.supervisor;
+    let name = "web-41.2";
+    let sleep = home.program(name, &["/bin/sleep", "600"]);
+    home.write("run/next.conf", vec![sleep]);
+    supervisor.add(name).unwrap();
+    supervisor.start(name).unwrap();
+    home.wait_for(name, &[State::Running]);
+    let ends = Cell::new(0);
+    let restarted = || {
+        ends.set(ends.get() + 1);
+        if ends.get() == 3 {
+            return supervisor.stop_and_wait(name, WAIT);
+        }
+        let before = home.wait_for(name, &[State::Running]).pid;
+        supervisor.signal(name, "KILL")?;
+        let deadline = Instant::now() + WAIT;
+        while home.wait_for(name, &[State::Running]).pid == before {
+            assert!(Instant::now() < deadline, "never restarted");
+            thread::sleep(POLL);
+        }
+        Ok(())
+    };
+    assert_eq!(
+        supervisor.take_out(name, restarted).unwrap(),
+        Removed::Removed
+    );
+    assert_eq!(ends.get(), 3);
+    assert_eq!(supervisor.process(name).unwrap(), None);
+    let never = || panic!("it does not run");
+    assert_eq!(
+        supervisor.take_out(name, never).unwrap(),
+        Removed::WasNotThere
+    );
 }
 
 #[test]
