@@ -19,7 +19,7 @@ use crate::base::{fs, user};
 use crate::tool::http::{Response, get};
 use crate::tool::nginx;
 
-const WAIT: Duration = Duration::from_secs(30);
+const WAIT: Duration = Duration::from_secs(10);
 
 /// A home with two releases, and nginx for it.
 struct Server {
@@ -365,7 +365,7 @@ fn no_request_is_lost_while_current_changes() {
             .map(|_| scope.spawn(|| browse(&server, &stop, &asked)))
             .collect();
         // A busy machine takes longer to ask as often.
-        let deadline = Instant::now() + 4 * WAIT;
+        let deadline = Instant::now() + 12 * WAIT;
         while switches < SWITCHES
             || (asked.load(Ordering::Relaxed) <= REQUESTS
                 && Instant::now() < deadline

@@ -341,7 +341,7 @@ fn a_follower_ends_with_its_client() {
     assert!(followers() > 0);
     client.kill().unwrap();
     client.wait().unwrap();
-    until("the follower has ended", Duration::from_secs(60), || {
+    until("the follower has ended", Duration::from_secs(5), || {
         followers() == 0
     });
 }

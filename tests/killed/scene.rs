@@ -17,7 +17,7 @@ use crate::power::{self, Disk};
 
 const PATHS: &[&str] = &["/", "/api/about/"];
 /// How long one run may take.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// What is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -269,7 +269,7 @@ context = ssl.create_default_context(cafile="/root/ca/root.pem")
 good, failed, seen = 0, [], set()
 while not os.path.exists("/tmp/stop"):
     try:
-        with socket.create_connection(("127.0.0.1", 443), timeout=20) as plain:
+        with socket.create_connection(("127.0.0.1", 443), timeout=5) as plain:
             with context.wrap_socket(plain, server_hostname="alpha.example.org") as tls:
                 seen.add(tls.getpeercert()["serialNumber"]); good += 1
     except Exception as error:

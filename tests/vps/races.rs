@@ -65,7 +65,7 @@ def live():
     return int(os.readlink(f"{HOME}/current").rsplit("/")[-1])
 
 def nothing_is_left():
-    until("Landfall has ended", 120, lambda: run("pgrep -x landfall")[0] == 1)
+    until("Landfall has ended", 20, lambda: run("pgrep -x landfall")[0] == 1)
     places = " ".join(place for place in ["/srv/landfall", "/etc/ssl/landfall", "/etc/nginx", "/etc/landfall", "/run/landfall"] if os.path.exists(place))
     left = ok(f"find {places} \\( -name src -o -name node_modules -o -name lib \\) -prune "
               "-o \\( -name '.*.tmp' -o -name nginx-trial -o -name pending.json -o -name next.conf \\) -print")

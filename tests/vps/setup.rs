@@ -96,7 +96,7 @@ fn a_taken_port_is_not_the_end_of_all_sites(vps: &Vps) {
             systemd-run --quiet --unit taker --property User=nobody python3 -m http.server --bind 127.0.0.1 9443
             for i in $(seq 600); do curl -so /dev/null http://127.0.0.1:9443/ && break; sleep 0.1; done
             ! systemctl start nginx && systemctl stop taker");
-    until_some("nginx is back", Duration::from_secs(60), || {
+    until_some("nginx is back", Duration::from_secs(20), || {
         is_open(vps, 80).then_some(())
     });
 }
@@ -197,7 +197,7 @@ fn only_sshds_own_failures_are_counted(vps: &Vps) {
     // It reads the journal in order: with the login counted, it has passed the lines before.
     let counted = until_some(
         "the login is counted",
-        Duration::from_secs(60),
+        Duration::from_secs(20),
         || match failures(vps) {
             now if now > before => Some(now - before),
             _ => None,

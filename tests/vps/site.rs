@@ -42,7 +42,7 @@ while True:
 
 fn curl(vps: &Vps, args: &str) -> String {
     vps.sh(&format!(
-        "curl -sk --max-time 20 --connect-to ::127.0.0.1: {args}"
+        "curl -sk --max-time 5 --connect-to ::127.0.0.1: {args}"
     ))
 }
 
@@ -287,7 +287,7 @@ fn limits_follow_the_settings(vps: &Vps) {
 /// RFC 9113 (6.8) says, but not by curl.
 const VISITOR: &str = r#"
 ok=0; bad=0
-ask() { page=$(curl -sSk $1 --max-time 20 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; }
+ask() { page=$(curl -sSk $1 --max-time 5 --connect-to ::127.0.0.1: https://beta.example/ 2>&1); code=$?; }
 while [ ! -e /tmp/stop ]; do
     for protocol in --http1.1 --http2; do
         ask $protocol

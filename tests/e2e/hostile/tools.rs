@@ -44,7 +44,7 @@ fn what_a_build_puts_into_the_background_ends_with_it() {
     let _ = sandbox.push().accepted();
     assert_eq!(sandbox.release_shown(), "2");
     for seconds in [7001, 7002, 7003] {
-        until("nothing is left", Duration::from_secs(60), || {
+        until("nothing is left", Duration::from_secs(5), || {
             left(seconds).is_empty()
         });
     }
