@@ -458,7 +458,13 @@ fn a_run_killed_before_a_reader_was_told_is_finished_by_the_next() {
         vps.sh("nginx -t -q && sshd -t");
     }
     set_up(&vps);
+
+    // Systemd refuses a sixth start within ten seconds; what others started does not stop a run.
+    let answers = "until fail2ban-client ping >/dev/null 2>&1; do sleep 0.05; done";
+    vps.sh(&format!("{answers}; systemctl reset-failed fail2ban; for start in 1 2 3 4 5; do systemctl restart fail2ban; {answers}; done; rm /etc/fail2ban/jail.d/landfall.conf"));
+    set_up(&vps);
     is_as_planned(&vps);
+    fail2ban_answers(&vps);
 }
 
 #[test]

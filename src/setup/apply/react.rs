@@ -3,14 +3,19 @@
 //! takes: the memory's pending files · gives: nothing · touches: reloads services · undone by: a refused file is as before
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{ORDER, Setup, SetupError, try_quietly};
-use crate::base::command::Cmd;
+use crate::base::command::{Cmd, Quiet, run as run_command};
 use crate::base::fs;
 use crate::base::hint::Report;
 use crate::base::host::SYSTEM_PATH;
 use crate::setup::plan::Reaction;
 use crate::tool::{nginx, sshd, systemd};
+
+/// The longest that is waited for a fail2ban that is starting: a second is usual, ten were seen.
+const FAIL2BAN_STARTS: Duration = Duration::from_secs(30);
 
 impl Setup<'_> {
     /// Tells everybody who has not been told yet, of this run's files and an earlier one's.
@@ -66,10 +71,21 @@ impl Setup<'_> {
             // Where a socket starts it, it may not run now, and reads its files when it does.
             Reaction::Ssh => &["try-reload-or-restart", "ssh.service"],
             Reaction::Firewall => &["try-reload-or-restart", "landfall-firewall.service"],
-            Reaction::Fail2ban => &["try-restart", "fail2ban.service"],
-            Reaction::Journal => &["try-restart", "systemd-journald.service"],
+            Reaction::Fail2ban => {
+                until_fail2ban_can_stop();
+                return self.restart("fail2ban.service");
+            }
+            Reaction::Journal => return self.restart("systemd-journald.service"),
         };
         self.step(&words.join(" "), &systemd::systemctl(words))
+    }
+
+    /// Where it runs, it starts again. That runs before this one started it too does not count: systemd refuses the sixth start
+    /// within ten seconds (systemd.unit(5), StartLimitBurst=), and forgets the others with reset-failed.
+    fn restart(&self, unit: &str) -> Result<(), SetupError> {
+        try_quietly(&systemd::systemctl(&["reset-failed", unit]));
+        let words = ["try-restart", unit];
+        self.step(&words.join(" "), &systemd::systemctl(&words))
     }
 
     /// The files that a reader refuses are as they were before.
@@ -98,6 +114,18 @@ impl Setup<'_> {
             try_quietly(&systemd::systemctl(&["daemon-reload"]));
         }
         Ok(())
+    }
+}
+
+/// fail2ban is stopped by a word over its socket (ExecStop= of its unit). One that is starting has none yet: its stop fails, and the
+/// signal that follows may find it deaf, until systemd kills it after 90 seconds.
+fn until_fail2ban_can_stop() {
+    let active = systemd::systemctl(&["is-active", "--quiet", "fail2ban.service"]);
+    let ping = command("fail2ban-client").arg("ping");
+    let answers = |cmd: &Cmd| run_command(cmd, &Quiet).is_ok();
+    let began = Instant::now();
+    while began.elapsed() < FAIL2BAN_STARTS && answers(&active) && !answers(&ping) {
+        thread::sleep(Duration::from_millis(100));
     }
 }
 
