@@ -250,7 +250,10 @@ fn work_tree(tree: &GitTree<'_>, said: &HookText) -> Option<PathBuf> {
     let tops: BTreeSet<&str> = tree
         .files()
         .iter()
-        .filter_map(|file| file.split('/').next())
+        .filter_map(|file| match file.folder {
+            "" => Some(file.name),
+            folder => folder.split('/').next(),
+        })
         .filter(|name| !name.starts_with('.'))
         .collect();
     let is_it = |folder: &&PathBuf| {

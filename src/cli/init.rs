@@ -7,6 +7,7 @@ use crate::base::hint::{Hint, Kind};
 use crate::base::host::Host;
 use crate::base::words::list;
 use crate::config::init;
+use crate::config::paths::Paths;
 use crate::config::settings::Settings;
 use crate::config::settle::settle;
 use crate::config::tree::{Tree, WorkTree};
@@ -111,20 +112,20 @@ fn repository_of(dir: &Path) -> PathBuf {
 /// A folder as if it had no landfall.toml.
 struct Unwritten {
     tree: WorkTree,
-    files: Vec<String>,
+    files: Paths,
 }
 
 impl Unwritten {
     fn open(dir: &Path) -> Result<Self, FsError> {
         let tree = WorkTree::open(dir)?;
-        let files = tree.files().iter().filter(|file| *file != FILE);
-        let files = files.cloned().collect();
+        let files = tree.files().iter().map(|file| file.to_string());
+        let files = files.filter(|file| file != FILE).collect();
         Ok(Self { tree, files })
     }
 }
 
 impl Tree for Unwritten {
-    fn files(&self) -> &[String] {
+    fn files(&self) -> &Paths {
         &self.files
     }
 

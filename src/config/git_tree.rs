@@ -1,5 +1,6 @@
 //! A commit's tree as detection reads it.
 
+use super::paths::Paths;
 use super::tree::Tree;
 use crate::base::names::{ObjectId, RepoPath};
 use crate::git::{EntryKind, GitError, Repo};
@@ -11,18 +12,20 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 pub struct GitTree<'a> {
     repo: &'a Repo,
     tree: ObjectId,
-    files: Vec<String>,
+    files: Paths,
 }
 
 impl<'a> GitTree<'a> {
     /// Lists the files of `tree`.
     pub fn new(repo: &'a Repo, tree: &ObjectId) -> Result<Self, GitError> {
-        let mut files: Vec<String> = repo
-            .files(tree)?
-            .into_iter()
-            .filter_map(|path| String::from_utf8(path).ok())
-            .collect();
-        files.sort_unstable();
+        let files = Paths::gather(|add| {
+            repo.each_folder(tree, |folder, names| {
+                if let Ok(folder) = str::from_utf8(folder) {
+                    let names = names.iter().filter_map(|name| str::from_utf8(name).ok());
+                    add(folder, names.collect());
+                }
+            })
+        })?;
         Ok(Self {
             repo,
             tree: tree.clone(),
@@ -32,7 +35,7 @@ impl<'a> GitTree<'a> {
 }
 
 impl Tree for GitTree<'_> {
-    fn files(&self) -> &[String] {
+    fn files(&self) -> &Paths {
         &self.files
     }
 

@@ -24,16 +24,16 @@ struct Pattern {
 impl Ignored {
     /// Reads the tree's `.gitignore` files.
     pub fn of(tree: &(impl Tree + ?Sized)) -> Self {
-        let mut files: Vec<&String> = tree
+        let mut files: Vec<String> = tree
             .files()
-            .iter()
-            .filter(|file| file_name(file) == ".gitignore" && !is_installed(file))
+            .named("", [".gitignore"])
+            .filter(|file| !is_installed(file))
             .collect();
         files.sort_by_key(|file| file.matches('/').count());
         let mut patterns = Vec::new();
         for file in files {
-            for line in tree.text(file).unwrap_or_default().lines() {
-                patterns.extend(Pattern::parse(parent(file), line));
+            for line in tree.text(&file).unwrap_or_default().lines() {
+                patterns.extend(Pattern::parse(parent(&file), line));
             }
         }
         Self { patterns }

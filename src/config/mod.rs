@@ -9,6 +9,7 @@ pub mod error;
 pub mod git_tree;
 pub mod ignored;
 pub mod init;
+pub mod paths;
 pub mod server;
 pub mod server_edit;
 pub mod settings;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::ignored::Ignored;
+use super::paths::Paths;
 use crate::base::fs::{self, FsError};
 
 /// Larger files are not read: nothing that decides settings is so large.
@@ -27,36 +28,20 @@ const INSTALLED: [&str; 10] = [
 
 /// Files by path.
 pub trait Tree {
-    /// All file paths, `/` between their parts, sorted bytewise; those that are UTF-8.
-    fn files(&self) -> &[String];
+    /// All file paths, `/` between their parts; those that are UTF-8.
+    fn files(&self) -> &Paths;
 
     /// A file's content, at most 1 MiB; `None` where there is no such file, or a larger one.
     fn read(&self, path: &str) -> Option<Vec<u8>>;
 
     /// There is a file of this path.
     fn has(&self, path: &str) -> bool {
-        self.files()
-            .binary_search_by(|file| file.as_str().cmp(path))
-            .is_ok()
+        self.files().has(path)
     }
 
     /// There is a file below this folder; the root (`""`) counts if there is any.
     fn has_folder(&self, folder: &str) -> bool {
-        self.below(folder).next().is_some()
-    }
-
-    /// The files below a folder, with their whole paths.
-    fn below<'a>(&'a self, folder: &str) -> Box<dyn Iterator<Item = &'a String> + 'a> {
-        if folder.is_empty() {
-            return Box::new(self.files().iter());
-        }
-        let prefix = format!("{folder}/");
-        let start = self.files().partition_point(|file| *file < prefix);
-        Box::new(
-            self.files()[start..]
-                .iter()
-                .take_while(move |file| file.starts_with(&prefix)),
-        )
+        self.files().below(folder).next().is_some()
     }
 
     /// A file's text: UTF-8, or UTF-16 with its byte order mark; what is neither is replaced.
@@ -116,7 +101,7 @@ fn decode(bytes: &[u8]) -> String {
 #[derive(Debug)]
 pub struct WorkTree {
     root: PathBuf,
-    files: Vec<String>,
+    files: Paths,
 }
 
 impl WorkTree {
@@ -124,8 +109,9 @@ impl WorkTree {
     pub fn open(root: &Path) -> Result<Self, FsError> {
         let mut tree = Self {
             root: root.to_owned(),
-            files: Vec::new(),
+            files: Paths::default(),
         };
+        let mut files = Vec::new();
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
             for path in fs::list(&root.join(&folder))? {
@@ -142,19 +128,20 @@ impl WorkTree {
                         folders.push(inner);
                     }
                 } else if path.is_file() {
-                    tree.files.push(inner);
+                    files.push(inner);
                 }
             }
         }
-        tree.files.sort();
+        tree.files = files.into_iter().collect();
         let ignored = Ignored::of(&tree);
-        tree.files.retain(|file| !ignored.names(file));
+        let paths = tree.files.iter().map(|file| file.to_string());
+        tree.files = paths.filter(|file| !ignored.names(file)).collect();
         Ok(tree)
     }
 }
 
 impl Tree for WorkTree {
-    fn files(&self) -> &[String] {
+    fn files(&self) -> &Paths {
         &self.files
     }
 
@@ -173,7 +160,7 @@ impl Tree for WorkTree {
 /// Files in memory, for tests.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryTree {
-    files: Vec<String>,
+    files: Paths,
     contents: BTreeMap<String, Vec<u8>>,
 }
 
@@ -189,13 +176,13 @@ impl MemoryTree {
     #[must_use]
     pub fn with(mut self, path: &str, content: &[u8]) -> Self {
         self.contents.insert(path.to_owned(), content.to_vec());
-        self.files = self.contents.keys().cloned().collect();
+        self.files = self.contents.keys().collect();
         self
     }
 }
 
 impl Tree for MemoryTree {
-    fn files(&self) -> &[String] {
+    fn files(&self) -> &Paths {
         &self.files
     }
 
@@ -208,14 +195,6 @@ impl Tree for MemoryTree {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folders_are_found_among_sorted_paths() {
-        let tree = MemoryTree::new(&[("a.b/x", ""), ("a/x", ""), ("a/y/z", ""), ("ab", "")]);
-        assert_eq!(tree.below("a").collect::<Vec<_>>(), ["a/x", "a/y/z"]);
-        assert!(tree.has("a/y/z") && tree.has_folder("a/y") && !tree.has_folder("ab"));
-        assert_eq!(tree.below("").count(), 4);
-    }
 
     #[test]
     fn text_of_windows_tools_is_read() {
@@ -246,7 +225,8 @@ mod tests {
         write("myenv/pyvenv.cfg", "");
         write(".git/config", "");
         let tree = WorkTree::open(dir.path()).unwrap();
-        assert_eq!(tree.files(), [".gitignore", "manage.py"]);
+        let files: Vec<String> = tree.files().iter().map(|file| file.to_string()).collect();
+        assert_eq!(files, [".gitignore", "manage.py"]);
         assert_eq!(tree.text("manage.py").unwrap(), "x");
         assert_eq!(tree.read("app/local.py"), None);
     }

@@ -160,26 +160,36 @@ impl Repo {
         Err(source).tried(reading)
     }
 
-    /// The paths of all files and links below `tree` (bytes, `/` between their parts), in no order that is promised.
-    pub fn files(&self, tree: &ObjectId) -> Result<Vec<Vec<u8>>, GitError> {
-        let mut files = Vec::new();
-        let mut folders = vec![(Vec::new(), to_oid(tree)?)];
+    /// Hands on `tree` and each folder below (its path in bytes, `/` between its parts) with the names of the files and links in
+    /// it, in no order that is promised.
+    pub fn each_folder(
+        &self,
+        tree: &ObjectId,
+        mut folder: impl FnMut(&[u8], &[&[u8]]),
+    ) -> Result<(), GitError> {
+        let mut waiting = vec![(Vec::new(), to_oid(tree)?)];
         // Without [`Repo::entries`]: for 70,000 files, the text of their ids is most of the work.
-        while let Some((prefix, id)) = folders.pop() {
+        while let Some((path, id)) = waiting.pop() {
             let tree = self
                 .inner
                 .find_tree(id)
                 .tried(|| format!("read the tree {id}"))?;
+            let mut names = Vec::with_capacity(tree.len());
             for entry in &tree {
-                let path = [&prefix, entry.name_bytes()].concat();
                 match kind_of(entry.filemode(), entry.kind()) {
-                    Some(EntryKind::Tree) => folders.push(([&path[..], b"/"].concat(), entry.id())),
+                    Some(EntryKind::Tree) => {
+                        let slash = if path.is_empty() { &b""[..] } else { b"/" };
+                        let inner = [&path[..], slash, entry.name_bytes()].concat();
+                        waiting.push((inner, entry.id()));
+                    }
                     Some(EntryKind::Submodule) | None => {}
-                    Some(_) => files.push(path),
+                    Some(_) => names.push(entry.name_bytes().to_vec()),
                 }
             }
+            let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+            folder(&path, &names);
         }
-        Ok(files)
+        Ok(())
     }
 
     /// How many files differ between two trees: those that one has and the other has not, or with another content or mode.

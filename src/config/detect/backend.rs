@@ -7,7 +7,7 @@ use super::sources::{Sources, module_file, module_of};
 use super::{has_example, is_own, shown};
 use crate::base::names::{PythonName, RepoPath, WsgiTarget};
 use crate::config::ignored::Ignored;
-use crate::config::tree::{Tree, depth, file_name, in_folder, parent};
+use crate::config::tree::{Tree, depth, in_folder, parent};
 
 /// What landfall.toml says that changes what is looked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,21 +94,22 @@ impl Named {
 
 /// The folder of the app's manage.py.
 fn choose(tree: &dyn Tree, notes: &mut Vec<String>) -> Option<String> {
-    let mut candidates: Vec<&String> = tree
+    let found: Vec<String> = tree
         .files()
-        .iter()
-        .filter(|file| file_name(file) == "manage.py" && is_own(file))
+        .named("", ["manage.py"])
+        .filter(|file| is_own(file))
         .filter(|file| {
             tree.text(file).is_some_and(|text| {
                 text.contains("DJANGO_SETTINGS_MODULE") || text.contains("django")
             })
         })
         .collect();
+    let mut candidates: Vec<&str> = found.iter().map(String::as_str).collect();
     // A wsgi.py belongs to the nearest manage.py above it.
     let serving: Vec<&str> = tree
         .files()
-        .iter()
-        .filter(|file| file_name(file) == "wsgi.py" && is_own(file))
+        .named("", ["wsgi.py"])
+        .filter(|file| is_own(file))
         .filter_map(|wsgi| {
             let above = candidates.iter().map(|file| parent(file));
             above
@@ -218,12 +219,13 @@ fn find_wsgi(
         return Ok(target);
     }
     let files = |name: &'static str| {
-        tree.below(dir)
-            .filter(move |file| file_name(file) == name && is_own(file))
-            .filter_map(|file| Some((module_of(dir, file)?, file)))
+        tree.files()
+            .named(dir, [name])
+            .filter(|file| is_own(file))
+            .filter_map(|file| Some((module_of(dir, &file)?, file)))
     };
     let package = module.as_ref().and_then(|module| module.split('.').next());
-    let mut found: Vec<(String, &String)> = files("wsgi.py").collect();
+    let mut found: Vec<(String, String)> = files("wsgi.py").collect();
     found.sort_by_key(|(module, file)| {
         (
             module.split('.').next() != package,

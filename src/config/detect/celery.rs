@@ -8,7 +8,7 @@ use super::scan::{Language, without_comments};
 use super::sources::module_of;
 use super::{is_own, workers};
 use crate::config::settings::{PythonPackages, Worker};
-use crate::config::tree::{Tree, depth, file_name, parent};
+use crate::config::tree::{Tree, depth, parent};
 
 /// Files that hold the Celery application. For the first, Celery takes the package's name.
 const FILES: [&str; 3] = ["celery.py", "celery_app.py", "celeryapp.py"];
@@ -63,14 +63,15 @@ pub(super) fn detect(
 
 /// What `-A` takes, and the file's text.
 fn application(tree: &dyn Tree, dir: &str) -> Option<(String, String)> {
-    let mut files: Vec<&String> = tree
-        .below(dir)
-        .filter(|file| FILES.contains(&file_name(file)) && parent(file) != dir && is_own(file))
+    let mut files: Vec<String> = tree
+        .files()
+        .named(dir, FILES)
+        .filter(|file| parent(file) != dir && is_own(file))
         .collect();
-    files.sort_by_key(|file| (depth(file), *file));
+    files.sort_by_cached_key(|file| (depth(file), file.clone()));
     files.into_iter().find_map(|file| {
-        let text = without_comments(&tree.text(file)?, Language::Python);
-        let module = module_of(dir, file)?;
+        let text = without_comments(&tree.text(&file)?, Language::Python);
+        let module = module_of(dir, &file)?;
         let app = module.strip_suffix(".celery").unwrap_or(&module).to_owned();
         text.contains("Celery(").then_some((app, text))
     })

@@ -84,9 +84,9 @@ fn as_it_is(dir: RepoPath) -> Frontend {
 fn choose(tree: &dyn Tree, notes: &mut Vec<String>) -> Option<Package> {
     let mut candidates: Vec<Package> = tree
         .files()
-        .iter()
-        .filter(|file| file_name(file) == "package.json" && detect::is_own(file))
-        .filter_map(|file| Package::read(tree, parent(file)))
+        .named("", ["package.json"])
+        .filter(|file| detect::is_own(file))
+        .filter_map(|file| Package::read(tree, parent(&file)))
         .filter(|package| package.build.is_some())
         .collect();
     candidates.sort_by_cached_key(|package| {
@@ -220,8 +220,9 @@ fn committed(tree: &dyn Tree, has_backend: bool, notes: &mut Vec<String>) -> Opt
     let mut pages: Vec<&str> = tree
         .files()
         .iter()
-        .filter(|file| file_name(file) == "index.html" && !is_installed(file))
-        .map(|file| parent(file))
+        .filter(|file| file.name == "index.html")
+        .map(|file| file.folder)
+        .filter(|folder| !is_installed(folder))
         .filter(|folder| {
             if has_backend {
                 built_beside(tree, folder)

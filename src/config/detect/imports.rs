@@ -32,13 +32,16 @@ pub(super) fn missing(tree: &dyn Tree, dir: &str) -> Vec<String> {
         .unwrap_or_default();
     let mut found: Vec<String> = Vec::new();
     let sources = tree
+        .files()
         .below(dir)
-        .filter(|file| !is_installed(file) && SOURCES.iter().any(|suffix| file.ends_with(suffix)));
+        .filter(|file| SOURCES.iter().any(|suffix| file.name.ends_with(suffix)))
+        .map(|file| file.to_string())
+        .filter(|file| !is_installed(file));
     for file in sources.take(MOST_FILES) {
-        let text = without_comments(&tree.text(file).unwrap_or_default(), Language::JavaScript);
+        let text = without_comments(&tree.text(&file).unwrap_or_default(), Language::JavaScript);
         for target in imported(&text)
             .iter()
-            .filter_map(|path| resolve(dir, file, path))
+            .filter_map(|path| resolve(dir, &file, path))
         {
             let absent = RESOLVED
                 .iter()

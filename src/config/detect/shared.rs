@@ -129,7 +129,7 @@ fn data_files(tree: &dyn Tree, backend: &Found) -> Vec<String> {
 /// `MEDIA_ROOT` inside the repository.
 fn media(tree: &dyn Tree, backend: &Found, notes: &mut Vec<String>) -> Option<String> {
     let path = named_paths(backend, "MEDIA_ROOT").into_iter().next()?;
-    let tracked = tree.below(&path).count();
+    let tracked = tree.files().below(&path).count();
     if path.is_empty() || path == backend.dir.as_str() || holds_code(tree, &path) {
         notes.push(format!(
             "MEDIA_ROOT is `{path}`, a folder with code in it: uploads would be lost at the next deploy; give them a folder of their own"
@@ -157,8 +157,9 @@ fn log_folders(tree: &dyn Tree, backend: &Found) -> Vec<String> {
 }
 
 fn holds_code(tree: &dyn Tree, folder: &str) -> bool {
-    tree.below(folder).any(|file| {
-        file.rsplit_once('.')
+    tree.files().below(folder).any(|file| {
+        file.name
+            .rsplit_once('.')
             .is_some_and(|(_, suffix)| suffix == "py")
     })
 }
