@@ -5,6 +5,7 @@ pub mod cache;
 pub mod compressed;
 pub mod layout;
 pub mod lock;
+pub mod noted;
 pub mod process;
 pub mod record;
 pub mod seen;

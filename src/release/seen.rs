@@ -46,9 +46,7 @@ struct Below {
 /// A folder that is as it was written, with all that is below it.
 #[derive(Debug, Clone, Copy)]
 pub struct Untouched<'a> {
-    /// Whose entries.
-    pub(super) of: &'a Stamps,
-    /// Their numbers, with the folder's own.
+    /// The numbers of their entries, with the folder's own.
     pub(super) entries: &'a [u32],
     /// The part of the listing, with the folder itself.
     pub(super) listed: &'a [u8],
@@ -107,7 +105,6 @@ impl Seen {
     pub fn untouched(&self, path: &Path) -> Option<Untouched<'_>> {
         let below = self.folders.get(&Stamps::key(path))?;
         Some(Untouched {
-            of: &self.stamps,
             entries: &self.entries[below.entries.clone()],
             listed: self.stamps.part(below.listed.clone()),
             files: below.files,
@@ -224,6 +221,7 @@ mod tests {
     use super::*;
     use crate::base::fs;
     use crate::base::names::{ObjectId, ReleaseId};
+    use crate::release::noted::Noted;
     use std::time::Duration;
 
     const FILES: [&str; 4] = ["a/b/one", "a/b/two", "a/three", "c/four"];
@@ -237,7 +235,7 @@ mod tests {
         }
         std::thread::sleep(Duration::from_millis(20));
         let object: ObjectId = "1".repeat(40).parse().unwrap();
-        let mut stamps = Stamps::default();
+        let mut noted = Noted::default();
         for (folder, names) in [
             ("a/b", &["one", "two"][..]),
             ("a", &["b", "three"]),
@@ -245,15 +243,15 @@ mod tests {
             ("", &["a", "c"]),
         ] {
             let folder = Path::new(folder);
-            stamps.list(folder, names.iter().map(|name| name.as_bytes()));
+            noted.list(folder, names.iter().map(|name| name.as_bytes()));
             for path in names.iter().map(|name| folder.join(name)) {
                 let there = fs::metadata(&src.join(&path)).unwrap();
-                stamps.note(&path, &object, &Stat::from(&there));
+                noted.note(&path, &object, &Stat::from(&there));
             }
         }
         let there = fs::metadata(&src).unwrap();
-        stamps.note(Path::new(""), &object, &Stat::from(&there));
-        stamps.write(&root.join("stamps"), ReleaseId(1)).unwrap();
+        noted.note(Path::new(""), &object, &Stat::from(&there));
+        noted.write(&root.join("stamps"), ReleaseId(1)).unwrap();
         Stamps::read(&root.join("stamps")).unwrap().1
     }
 

@@ -112,6 +112,7 @@ fn place(home: &Home) -> ReleaseDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::release::noted::Noted;
 
     #[test]
     fn the_first_finished_release_that_goes_is_the_spare_and_others_are_removed() {
@@ -129,7 +130,7 @@ mod tests {
             fs::create_folder(&release.static_files()).unwrap();
             fs::symlink(Path::new("../../cache/venv/x"), &release.venv()).unwrap();
             if is_finished {
-                Stamps::default()
+                Noted::default()
                     .write(&release.stamps(), release.id())
                     .unwrap();
             }

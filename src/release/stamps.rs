@@ -17,7 +17,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -25,8 +25,6 @@ use std::path::Path;
 
 use nix::sys::stat::{FileStat, SFlag};
 
-use super::seen::Untouched;
-use crate::base::fs::{self, FsError};
 use crate::base::names::{ObjectId, ReleaseId};
 
 const HEAD: &[u8; 16] = b"landfall tree 2\n";
@@ -96,6 +94,11 @@ impl Stat {
         self.mode & SFlag::S_IFMT.bits() == kind.bits()
     }
 
+    /// When it was last changed in any way, in nanoseconds since 1970.
+    pub(super) fn changed(&self) -> i128 {
+        self.changed
+    }
+
     /// It is a folder.
     pub fn is_folder(&self) -> bool {
         self.is(SFlag::S_IFDIR)
@@ -113,8 +116,6 @@ pub struct Stamps {
     entries: Vec<Entry>,
     /// Where the entries of each first bits begin, of stamps that were read.
     parts: Vec<u32>,
-    /// Entries whose file changed so lately that a change in the same tick of the clock would not show: with that tick.
-    late: Vec<(i128, Entry)>,
     /// The listing.
     listed: Vec<u8>,
 }
@@ -130,27 +131,6 @@ pub(super) struct Listed<'a> {
 }
 
 impl Stamps {
-    /// Room for as many more as another has; what it grows into otherwise is twice of what it needs.
-    pub fn with_room_of(other: &Self) -> Self {
-        Self {
-            entries: Vec::with_capacity(other.entries.len() + 64),
-            parts: Vec::new(),
-            late: Vec::new(),
-            listed: Vec::with_capacity(other.listed.len() + 1024),
-        }
-    }
-
-    /// Lists the folder at `path`, after those below it.
-    pub fn list<'a>(&mut self, path: &Path, names: impl Iterator<Item = &'a [u8]>) {
-        self.listed.extend(path.as_os_str().as_bytes());
-        self.listed.push(0);
-        for name in names {
-            self.listed.extend(name);
-            self.listed.push(0);
-        }
-        self.listed.push(0);
-    }
-
     /// The folders that were listed, in that order.
     pub(super) fn listed(&self) -> impl Iterator<Item = Listed<'_>> {
         let mut at = 0;
@@ -175,32 +155,6 @@ impl Stamps {
     /// A part of the listing.
     pub(super) fn part(&self, bytes: Range<usize>) -> &[u8] {
         &self.listed[bytes]
-    }
-
-    /// Notes again what [`Stamps::look_up`] found the same.
-    pub fn note_same(&mut self, path: &Path, object: &ObjectId, stat: &Stat) {
-        self.entries
-            .push([hash_path(path), hash_object(object), hash_stat(stat)]);
-    }
-
-    /// Notes that `object` lies at `path` (from the tree's root) as `stat` says.
-    pub fn note(&mut self, path: &Path, object: &ObjectId, stat: &Stat) {
-        let entry = [hash_path(path), hash_object(object), hash_stat(stat)];
-        self.late.push((stat.changed, entry));
-    }
-
-    /// Takes over what another has noted.
-    pub fn join(&mut self, other: Self) {
-        self.entries.extend(other.entries);
-        self.late.extend(other.late);
-    }
-
-    /// Notes again everything of a folder that nobody has touched.
-    pub fn note_untouched(&mut self, folder: Untouched<'_>) {
-        let entries = folder.entries.iter();
-        self.entries
-            .extend(entries.map(|number| folder.of.entry(*number)));
-        self.listed.extend(folder.listed);
     }
 
     /// What is known of `path`, which is now as `stat` says, for a tree that has `object` there.
@@ -268,38 +222,6 @@ impl Stamps {
         Some(self)
     }
 
-    /// Writes the stamps of a whole tree. The file's own time is the clock's tick: what changed in it or later may change
-    /// again without showing, and is left out.
-    pub fn write(mut self, file: &Path, release: ReleaseId) -> Result<(), FsError> {
-        fs::write_unsynced(file, b"")?;
-        let tick = Stat::from(&fs::metadata(file)?).changed;
-        let late = std::mem::take(&mut self.late);
-        let old = late.into_iter().filter(|(time, _)| *time < tick);
-        self.entries.extend(old.map(|(_, entry)| entry));
-        self.entries.sort_unstable();
-        self.put(file, release)
-            .map_err(|source| FsError::new("write", file, source))
-    }
-
-    /// Piece by piece: of a large tree, the whole file would be most of a hook's memory.
-    fn put(&self, file: &Path, release: ReleaseId) -> io::Result<()> {
-        let mut file = BufWriter::new(File::create(file)?);
-        file.write_all(HEAD)?;
-        file.write_all(&u64::from(release.0).to_le_bytes())?;
-        file.write_all(&(self.entries.len() as u64).to_le_bytes())?;
-        for number in self.entries.iter().flatten() {
-            file.write_all(&number.to_le_bytes())?;
-        }
-        file.write_all(&(self.listed.len() as u64).to_le_bytes())?;
-        file.write_all(&self.listed)?;
-        file.write_all(&self.sum(release).to_le_bytes())?;
-        file.flush()
-    }
-
-    fn sum(&self, release: ReleaseId) -> u64 {
-        hash((release.0, &self.entries[..], &self.listed[..]))
-    }
-
     /// Reads them, with the release they were written for; none where there are none that can be used.
     pub fn read(file: &Path) -> Option<(ReleaseId, Self)> {
         let mut file = File::open(file).ok()?;
@@ -332,6 +254,66 @@ impl Stamps {
         }
         Some((release, stamps.into_parts()?))
     }
+
+    fn sum(&self, release: ReleaseId) -> u64 {
+        let mut sum = Sum::of(release, self.entries.len());
+        self.entries.iter().for_each(|entry| sum.entry(entry));
+        sum.listing(self.listed.len());
+        sum.listed(&self.listed);
+        sum.end()
+    }
+}
+
+/// The hash at the end of the file, piece by piece.
+pub(super) struct Sum(DefaultHasher);
+
+impl Sum {
+    /// To begin with: whose they are, and how many entries come.
+    pub(super) fn of(release: ReleaseId, entries: usize) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (release.0, entries).hash(&mut hasher);
+        Self(hasher)
+    }
+
+    pub(super) fn entry(&mut self, entry: &Entry) {
+        entry.hash(&mut self.0);
+    }
+
+    /// After the entries: how long the listing is.
+    pub(super) fn listing(&mut self, length: usize) {
+        length.hash(&mut self.0);
+    }
+
+    /// Its bytes, in however many parts.
+    pub(super) fn listed(&mut self, bytes: &[u8]) {
+        self.0.write(bytes);
+    }
+
+    pub(super) fn end(self) -> u64 {
+        self.0.finish()
+    }
+}
+
+/// What the file begins with.
+pub(super) fn head(release: ReleaseId, entries: usize) -> Vec<u8> {
+    let numbers = [u64::from(release.0), entries as u64].map(u64::to_le_bytes);
+    [HEAD, &numbers[0][..], &numbers[1]].concat()
+}
+
+/// Adds the folder at `path` to a listing.
+pub(super) fn list<'a>(listed: &mut Vec<u8>, path: &Path, names: impl Iterator<Item = &'a [u8]>) {
+    listed.extend(path.as_os_str().as_bytes());
+    listed.push(0);
+    for name in names {
+        listed.extend(name);
+        listed.push(0);
+    }
+    listed.push(0);
+}
+
+/// That `object` lies at `path` (from the tree's root) as `stat` says.
+pub(super) fn entry(path: &Path, object: &ObjectId, stat: &Stat) -> Entry {
+    [hash_path(path), hash_object(object), hash_stat(stat)]
 }
 
 fn number(file: &mut impl Read) -> Option<u64> {
@@ -367,6 +349,8 @@ fn hash(value: impl Hash) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::fs;
+    use crate::release::noted::Noted;
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
@@ -380,10 +364,10 @@ mod tests {
         fs::write(&file, b"content", fs::PUBLIC).unwrap();
         let written = fs::metadata(&file).unwrap();
         std::thread::sleep(Duration::from_millis(20));
-        let mut stamps = Stamps::default();
-        stamps.note(path, &one, &look());
+        let mut noted = Noted::default();
+        noted.note(path, &one, &look());
         let place = dir.path().join("stamps");
-        stamps.write(&place, ReleaseId(7)).unwrap();
+        noted.write(&place, ReleaseId(7)).unwrap();
         let (release, stamps) = Stamps::read(&place).unwrap();
         assert_eq!(release, ReleaseId(7));
         assert_eq!(stamps.look_up(path, &one, &look()), Known::Same);
@@ -398,29 +382,13 @@ mod tests {
         opened.set_modified(written.modified().unwrap()).unwrap();
         assert_eq!(stamps.look_up(path, &one, &look()), Known::Touched);
         // Its mode alone.
-        let mut stamps = Stamps::default();
+        let mut noted = Noted::default();
         std::thread::sleep(Duration::from_millis(20));
-        stamps.note(path, &one, &look());
-        stamps.write(&place, ReleaseId(7)).unwrap();
+        noted.note(path, &one, &look());
+        noted.write(&place, ReleaseId(7)).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         let (_, stamps) = Stamps::read(&place).unwrap();
         assert_eq!(stamps.look_up(path, &one, &look()), Known::Touched);
-    }
-
-    #[test]
-    fn what_was_written_in_the_same_tick_is_not_trusted() {
-        let dir = tempfile::tempdir().unwrap();
-        let (file, place) = (dir.path().join("b"), dir.path().join("stamps"));
-        let object: ObjectId = "1".repeat(40).parse().unwrap();
-        let mut stamps = Stamps::default();
-        fs::write(&file, b"content", fs::PUBLIC).unwrap();
-        let stat = Stat::from(&fs::metadata(&file).unwrap());
-        stamps.note(Path::new("b"), &object, &stat);
-        // As if no tick had passed.
-        stamps.late[0].0 = i128::MAX;
-        stamps.write(&place, ReleaseId(1)).unwrap();
-        let (_, stamps) = Stamps::read(&place).unwrap();
-        assert!(!stamps.knows(Path::new("b")));
     }
 
     #[test]
@@ -455,11 +423,11 @@ mod tests {
             ("a", &[b"b", b"empty", b"\xff"]),
             ("", &[b"a"]),
         ];
-        let mut stamps = Stamps::default();
+        let mut noted = Noted::default();
         for (path, names) in folders {
-            stamps.list(Path::new(path), names.iter().copied());
+            noted.list(Path::new(path), names.iter().copied());
         }
-        stamps.write(&place, ReleaseId(1)).unwrap();
+        noted.write(&place, ReleaseId(1)).unwrap();
         let (_, stamps) = Stamps::read(&place).unwrap();
         let listed: Vec<Listed> = stamps.listed().collect();
         assert_eq!(listed.len(), folders.len());
@@ -479,28 +447,5 @@ mod tests {
             );
         }
         assert_eq!(listed.last().unwrap().bytes.end, stamps.listed.len());
-    }
-
-    #[test]
-    fn half_a_file_is_no_stamps() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = dir.path().join("stamps");
-        let mut stamps = Stamps::default();
-        stamps.list(Path::new("a"), [&b"name"[..]].into_iter());
-        stamps.entries.push([1, 2, 3]);
-        stamps.write(&place, ReleaseId(1)).unwrap();
-        let whole = fs::read_bytes(&place).unwrap();
-        assert!(Stamps::read(&place).is_some());
-        for length in 0..whole.len() {
-            fs::write(&place, &whole[..length], fs::PUBLIC).unwrap();
-            assert!(Stamps::read(&place).is_none(), "{length}");
-        }
-        let mut without_a_name = whole.clone();
-        let name = whole.windows(4).position(|part| part == b"name").unwrap();
-        without_a_name[name..name + 4].fill(0);
-        for bytes in [&[&whole[..], b"x"].concat()[..], b"other", &without_a_name] {
-            fs::write(&place, bytes, fs::PUBLIC).unwrap();
-            assert!(Stamps::read(&place).is_none());
-        }
     }
 }

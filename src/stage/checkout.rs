@@ -20,9 +20,9 @@ use crate::config::settings::Shared;
 use crate::event::Stage;
 use crate::git::{GitError, Repo};
 use crate::release::layout::{Home, ReleaseDir};
+use crate::release::noted::Noted;
 use crate::release::seen::Seen;
 use crate::release::spare;
-use crate::release::stamps::Stamps;
 
 /// How many paths a message names.
 const NAMED: usize = 5;
@@ -119,11 +119,13 @@ pub fn run(
     seen: Option<(ReleaseId, Seen)>,
 ) -> Result<CheckedOut, CheckoutError> {
     let src = release.src();
-    let (written, stamps) = match spare::take(ctx.home, &src, seen)? {
-        Some((of, seen)) => from_spare(ctx, repo, tree, &src, of, &seen)?,
-        None => tree::write(ctx.home, repo, tree, &src, &Seen::default())?,
+    let nothing = Seen::default();
+    let spare = spare::take(ctx.home, &src, seen)?;
+    let (written, noted) = match &spare {
+        Some((of, seen)) => from_spare(ctx, repo, tree, &src, *of, [seen, &nothing])?,
+        None => tree::write(ctx.home, repo, tree, &src, &nothing)?,
     };
-    stamps.write(&release.stamps(), release.id())?;
+    noted.write(&release.stamps(), release.id())?;
     link_shared(&ctx.home.shared(), &src, shared)?;
     Ok(written)
 }
@@ -137,25 +139,26 @@ pub fn whole(
     place: &ReleaseDir,
     release: ReleaseId,
 ) -> Result<(), CheckoutError> {
-    let (_, stamps) = tree::write(home, repo, tree, &place.src(), &Seen::default())?;
-    Ok(stamps.write(&place.stamps(), release)?)
+    let nothing = Seen::default();
+    let (_, noted) = tree::write(home, repo, tree, &place.src(), &nothing)?;
+    Ok(noted.write(&place.stamps(), release)?)
 }
 
-fn from_spare(
+fn from_spare<'a>(
     ctx: &Context<'_>,
     repo: &Repo,
     tree: &ObjectId,
     src: &Path,
     of: ReleaseId,
-    seen: &Seen,
-) -> Result<(CheckedOut, Stamps), CheckoutError> {
+    [seen, nothing]: [&'a Seen; 2],
+) -> Result<(CheckedOut, Noted<'a>), CheckoutError> {
     match tree::write(ctx.home, repo, tree, src, seen) {
         Err(CheckoutError::Fs(error)) => {
             // Whatever its programs have done to it: a new one has none of that.
             let log = format!("the files of release {of} cannot be used again: {error}");
             ctx.events.line(Stage::Checkout, &log);
             fs::remove_tree(src)?;
-            tree::write(ctx.home, repo, tree, src, &Seen::default())
+            tree::write(ctx.home, repo, tree, src, nothing)
         }
         Ok(written) => {
             say_what_was_done_to(ctx, of, &written.0);

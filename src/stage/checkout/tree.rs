@@ -21,8 +21,9 @@ use crate::base::names::{ObjectId, RepoPath};
 use crate::base::words::{count, first_of, printable, shorten};
 use crate::git::{Entry, EntryKind, GitError, Repo};
 use crate::release::layout::Home;
+use crate::release::noted::Noted;
 use crate::release::seen::Seen;
-use crate::release::stamps::{Known, Stamps, Stat};
+use crate::release::stamps::{Known, Stat};
 use crate::release::trash;
 
 /// The longest path in a commit, in bytes.
@@ -32,13 +33,13 @@ const SHOWN: usize = 120;
 
 /// Makes `src` hold the files of `tree` and nothing else. `seen` is what is in it already; in a folder that is not there or
 /// empty, nothing. Gives what was written, and what it looks like now.
-pub(super) fn write(
+pub(super) fn write<'a>(
     home: &Home,
     repo: &Repo,
     tree: &ObjectId,
     src: &Path,
-    seen: &Seen,
-) -> Result<(CheckedOut, Stamps), CheckoutError> {
+    seen: &'a Seen,
+) -> Result<(CheckedOut, Noted<'a>), CheckoutError> {
     let tracks_modules = tracks_modules(repo, tree)?;
     let writers = Writers::new(repo);
     // The release's own folder is a new one.
@@ -51,7 +52,7 @@ pub(super) fn write(
         folder_mode: made.mode() & 0o7777,
         writers,
         done: CheckedOut::default(),
-        stamps: Stamps::with_room_of(&seen.stamps),
+        noted: Noted::after(&seen.stamps),
         folders: Vec::new(),
         modules: Vec::new(),
     };
@@ -64,7 +65,7 @@ pub(super) fn write(
     let Walk {
         writers,
         done,
-        stamps,
+        mut noted,
         folders,
         modules,
         ..
@@ -81,14 +82,13 @@ pub(super) fn write(
         });
     }
     let done = with_modules(done, &modules, tracks_modules)?;
-    let mut all = stamps;
-    all.join(written.stamps);
+    noted.join(written.noted);
     // Folders change as long as something is written into them.
     for (relative, tree) in folders {
         let metadata = fs::metadata(&src.join(&relative))?;
-        all.note(&relative, &tree, &Stat::from(&metadata));
+        noted.note(&relative, &tree, &Stat::from(&metadata));
     }
-    Ok((done, all))
+    Ok((done, noted))
 }
 
 fn with_modules(
@@ -116,22 +116,22 @@ fn tracks_modules(repo: &Repo, tree: &ObjectId) -> Result<bool, CheckoutError> {
     Ok(repo.entry_at(tree, &path)?.is_some())
 }
 
-struct Walk<'a> {
-    home: &'a Home,
-    repo: &'a Repo,
-    src: &'a Path,
+struct Walk<'w, 'a> {
+    home: &'w Home,
+    repo: &'w Repo,
+    src: &'w Path,
     seen: &'a Seen,
     /// As new folders are made.
     folder_mode: u32,
-    writers: Writers<'a>,
+    writers: Writers<'w>,
     done: CheckedOut,
-    stamps: Stamps,
+    noted: Noted<'a>,
     /// The folders, from `src`, with their trees.
     folders: Vec<(PathBuf, ObjectId)>,
     modules: Vec<String>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// The folder at `relative`, which was there already as `there` says, or is new and empty.
     fn folder(
         &mut self,
@@ -172,7 +172,7 @@ impl Walk<'_> {
             self.entry(entry, relative, there)?;
         }
         let names = entries.iter().map(|entry| &entry.name[..]);
-        self.stamps.list(relative, names);
+        self.noted.list(relative, names);
         self.folders.push((relative.to_owned(), tree.clone()));
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Walk<'_> {
         }
         self.done.files += untouched.files;
         self.done.room = self.done.room.and(untouched.room);
-        self.stamps.note_untouched(untouched);
+        self.noted.note_untouched(untouched);
         true
     }
 
@@ -238,7 +238,7 @@ impl Walk<'_> {
             match self.seen.stamps.look_up(&relative, &stamped, &there) {
                 Known::Same => {
                     self.takes(there.size);
-                    self.stamps.note_same(&relative, &stamped, &there);
+                    self.noted.note_same(&relative, &stamped, &there);
                     return Ok(());
                 }
                 // A link in a file's place is to what is shared.

@@ -15,7 +15,8 @@ use crate::base::fs::{self, FsError};
 use crate::base::names::ObjectId;
 use crate::base::words::{printable, shorten};
 use crate::git::{EntryKind, Repo};
-use crate::release::stamps::{Stamps, Stat};
+use crate::release::noted::Noted;
+use crate::release::stamps::Stat;
 use crate::tool::git;
 
 /// What is larger is written by git's own program, which never holds the whole of it.
@@ -43,7 +44,7 @@ pub(super) struct Job {
 /// What was written.
 #[derive(Default)]
 pub(super) struct Written {
-    pub(super) stamps: Stamps,
+    pub(super) noted: Noted<'static>,
     /// Files whose content is not in the push.
     pub(super) pointers: Vec<String>,
 }
@@ -110,7 +111,7 @@ impl<'a> Writers<'a> {
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             match ended {
                 Ok(written) => {
-                    all.stamps.join(written.stamps);
+                    all.noted.join(written.noted);
                     all.pointers.extend(written.pointers);
                 }
                 Err(error) => result = result.and(Err(error)),
@@ -158,7 +159,7 @@ impl Written {
         for job in batch {
             self.one(repo, &job)?;
             let metadata = fs::metadata(&job.path)?;
-            self.stamps
+            self.noted
                 .note(&job.relative, &job.stamped, &Stat::from(&metadata));
         }
         Ok(())
