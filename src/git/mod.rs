@@ -186,7 +186,7 @@ impl Repo {
 }
 
 /// Of a pack, this much is mapped at a time, and of all packs; libgit2's own limits are a gigabyte and eight.
-const MAPPED_AT_ONCE: usize = 1024 * 1024;
+const MAPPED_AT_ONCE: usize = 256 * 1024;
 const MAPPED_MOST: usize = 4 * MAPPED_AT_ONCE;
 
 /// What was read of a pack counts as memory of this process for as long as it is mapped.
