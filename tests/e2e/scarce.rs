@@ -2,6 +2,7 @@
 //! push says what is missing, and once it is there the same push works.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -378,6 +379,12 @@ fn age(folder: &std::path::Path, to: SystemTime) {
         };
         if kind.is_dir() {
             age(&entry.path(), to);
+        }
+        // Of the other tests, too: they have links to the same files.
+        if kind.is_file() && entry.metadata().unwrap().nlink() > 1 {
+            let own = entry.path().with_extension("own");
+            fs::copy(entry.path(), &own).unwrap();
+            fs::rename(own, entry.path()).unwrap();
         }
         if kind.is_file() || kind.is_dir() {
             let open = fs::File::open(entry.path());
