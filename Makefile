@@ -18,8 +18,9 @@ demo: tools
 	cargo build --release --quiet
 	target/release/landfall demo
 
+# On two processors three tests at once: one of them mostly waits.
 test: tools servers
-	cargo test --lib --tests --no-fail-fast
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-3} cargo test --lib --tests --no-fail-fast
 
 soak: tools servers
 	LANDFALL_SOAK=1 cargo test --test killed -- --nocapture --test-threads 1
