@@ -211,10 +211,15 @@ fn both_layouts_answer_as_they_should() {
     assert!(logs.contains("after-rotation"), "{logs}");
 }
 
-/// What tells why nginx did not find the file that brotli compressed.
+/// What tells why nginx did not find the file that brotli compressed: whether it does now, which workers have the module, and when
+/// all of it was made.
 fn what_nginx_serves(vps: &Vps) -> String {
-    vps.sh("ps -eo pid,ppid,lstart,args | grep '[n]ginx'; cat /root/head; ls -l /etc/nginx/modules-enabled /srv/landfall/alpha/current/public/assets; \
-            grep -n brotli /etc/nginx/conf.d/landfall-alpha.conf; tail -n 20 /var/log/nginx/error.log /var/log/landfall/alpha/error.log; true")
+    vps.sh("date +%T.%N; cat /root/head; \
+            for again in 1 2 3 4 5 6; do curl -sk --connect-to ::127.0.0.1: -o /dev/null -w '%{size_download} ' -H 'Accept-Encoding: br' https://alpha.example/assets/index-DiwrgTda.js; done; echo; \
+            ps -eo pid,ppid,etimes,lstart,args | grep '[n]ginx'; for pid in $(pgrep nginx); do echo $pid: $(cut -d' ' -f22 /proc/$pid/stat) $(grep -c brotli /proc/$pid/maps); done; \
+            cd /srv/landfall/alpha/current/public/assets; stat -c '%n %s %U %a %z' * /etc/nginx/modules-enabled/* /etc/nginx/conf.d/landfall-alpha.conf; \
+            grep -n brotli /etc/nginx/conf.d/landfall-alpha.conf; tail -n 20 /var/log/nginx/error.log /var/log/landfall/alpha/error.log; \
+            journalctl -u nginx -n 20 --no-pager -o short-precise; true")
 }
 
 fn tls_is_as_mozilla_says(vps: &Vps) {
