@@ -148,6 +148,11 @@ fn both_layouts_answer_as_they_should() {
         );
     }
 
+    // A former release's hashed file of Django's, not among those of the frontend either.
+    vps.sh("cd /srv/landfall/alpha; mkdir -p assets/static; printf former >assets/static/a.0123abcd.css; chown -R alpha:alpha assets");
+    let former = body(&vps, "alpha.example", "/static/a.0123abcd.css");
+    assert_eq!(former, "former");
+
     // Split, with what is opt-in.
     vps.sh("sed -i 's/^layout = .*/layout = \"split\"/; s/^hsts_seconds = .*/hsts_seconds = 63072000/; s/^max_upload_mb = .*/max_upload_mb = 1/' /etc/landfall/apps/alpha.toml; \
             apt-get -qq install -y libnginx-mod-http-brotli-static >/dev/null 2>&1; landfall site apply alpha");
