@@ -20,9 +20,46 @@ pub struct Noted<'a> {
     /// The numbers of the entries that are taken over.
     kept: Vec<u32>,
     entries: Vec<Entry>,
-    /// Entries whose file changed so lately that a change in the same tick of the clock would not show: with that tick.
-    late: Vec<(i128, Entry)>,
+    /// Entries whose file may have changed so lately that a change in the same tick of the clock would not show.
+    late: Late,
     listed: Vec<Part<'a>>,
+}
+
+/// Entries with the time of their file's last change: once for all that follow each other in one tick, for of a first checkout
+/// these are all its files.
+#[derive(Debug, Default)]
+struct Late {
+    entries: Vec<Entry>,
+    /// Ticks, and how many entries are of each.
+    ticks: Vec<(i128, usize)>,
+}
+
+impl Late {
+    fn add(&mut self, changed: i128, entry: Entry) {
+        self.entries.push(entry);
+        match self.ticks.last_mut() {
+            Some((tick, count)) if *tick == changed => *count += 1,
+            _ => self.ticks.push((changed, 1)),
+        }
+    }
+
+    fn join(&mut self, mut other: Self) {
+        // The shorter one is copied.
+        if self.entries.len() < other.entries.len() {
+            std::mem::swap(self, &mut other);
+        }
+        self.entries.extend(other.entries);
+        self.ticks.extend(other.ticks);
+    }
+
+    /// Those whose file changed before that tick.
+    fn before(self, now: i128) -> Vec<Entry> {
+        let ticks = self.ticks.into_iter();
+        let mut old = ticks.flat_map(|(tick, count)| std::iter::repeat_n(tick < now, count));
+        let mut entries = self.entries;
+        entries.retain(|_| old.next().unwrap_or(false));
+        entries
+    }
 }
 
 /// A part of the listing.
@@ -63,7 +100,7 @@ impl<'a> Noted<'a> {
     /// Notes that `object` lies at `path` (from the tree's root) as `stat` says.
     pub fn note(&mut self, path: &Path, object: &ObjectId, stat: &Stat) {
         let entry = stamps::entry(path, object, stat);
-        self.late.push((stat.changed(), entry));
+        self.late.add(stat.changed(), entry);
     }
 
     /// Notes again what [`Stamps::look_up`] found the same.
@@ -80,7 +117,7 @@ impl<'a> Noted<'a> {
     /// Takes over what another has noted of files.
     pub fn join(&mut self, other: Noted<'_>) {
         self.entries.extend(other.entries);
-        self.late.extend(other.late);
+        self.late.join(other.late);
     }
 
     /// Writes the stamps of a whole tree. The file's own time is the clock's tick: what changed in it or later may change
@@ -89,8 +126,11 @@ impl<'a> Noted<'a> {
         fs::write_unsynced(file, b"")?;
         let tick = Stat::from(&fs::metadata(file)?).changed();
         let late = std::mem::take(&mut self.late);
-        let old = late.into_iter().filter(|(time, _)| *time < tick);
-        self.entries.extend(old.map(|(_, entry)| entry));
+        let mut old = late.before(tick);
+        if self.entries.len() < old.len() {
+            std::mem::swap(&mut self.entries, &mut old);
+        }
+        self.entries.extend(old);
         self.entries.sort_unstable();
         // Those of a tree's stamps are sorted as their numbers are.
         self.kept.sort_unstable();
@@ -191,10 +231,25 @@ mod tests {
         let stat = Stat::from(&fs::metadata(&file).unwrap());
         noted.note(Path::new("b"), &object, &stat);
         // As if no tick had passed.
-        noted.late[0].0 = i128::MAX;
+        noted.late.ticks[0].0 = i128::MAX;
         noted.write(&place, ReleaseId(1)).unwrap();
         let (_, stamps) = Stamps::read(&place).unwrap();
         assert!(!stamps.knows(Path::new("b")));
+    }
+
+    #[test]
+    fn each_is_judged_by_its_own_tick() {
+        let late = |changed: &[(i128, u64)]| {
+            let mut late = Late::default();
+            let add = |(at, path): &(i128, u64)| late.add(*at, [*path, 0, 0]);
+            changed.iter().for_each(add);
+            late
+        };
+        let mut all = late(&[(5, 1), (9, 2), (9, 3), (5, 4), (10, 5)]);
+        all.join(late(&[(10, 6), (8, 7), (8, 8)]));
+        let paths =
+            |entries: Vec<Entry>| -> Vec<u64> { entries.iter().map(|one| one[0]).collect() };
+        assert_eq!(paths(all.before(9)), [1, 4, 7, 8]);
     }
 
     #[test]
