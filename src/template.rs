@@ -38,7 +38,7 @@ pub enum Template {
 }
 
 /// What templates include, under the name they include it by.
-const PARTS: [(&str, &str); 12] = [
+const PARTS: [(&str, &str); 14] = [
     (
         "cache_map",
         include_str!("../templates/nginx/cache_map.hbs"),
@@ -47,6 +47,11 @@ const PARTS: [(&str, &str); 12] = [
     ("backend", include_str!("../templates/nginx/backend.hbs")),
     ("frontend", include_str!("../templates/nginx/frontend.hbs")),
     ("kept", include_str!("../templates/nginx/kept.hbs")),
+    (
+        "asks_brotli",
+        include_str!("../templates/nginx/asks_brotli.hbs"),
+    ),
+    ("brotli", include_str!("../templates/nginx/brotli.hbs")),
     ("links", include_str!("../templates/nginx/links.hbs")),
     ("tls", include_str!("../templates/nginx/tls.hbs")),
     ("state", include_str!("../templates/nginx/state.hbs")),

@@ -451,4 +451,25 @@ mod tests {
         }
         assert_eq!(Vec::from_iter(endings), ENDINGS);
     }
+
+    /// What is compressed by brotli is served with the type that `types` gives the plain file.
+    #[test]
+    fn the_types_of_what_brotli_compresses_are_those_of_the_plain_files() {
+        let map = include_str!("../../templates/nginx/cache_map.hbs");
+        let types = include_str!("../../templates/nginx/types.hbs");
+        let line = |line: &'static str| line.trim().strip_suffix(';')?.split_once(' ');
+        let of_the_plain = types.lines().filter_map(line).flat_map(|(kind, names)| {
+            let names = names.split(' ').filter(|name| ENDINGS.contains(name));
+            names.map(move |name| (name, kind))
+        });
+        let row = |(pattern, kind): (&'static str, &'static str)| {
+            let names = pattern.strip_prefix("\"~*\\.")?.strip_suffix("$\"")?;
+            let names = names.trim_start_matches("(?:").trim_end_matches(')');
+            Some(names.split('|').map(move |name| (name, kind)))
+        };
+        let compressed = map.lines().filter_map(line).filter_map(row).flatten();
+        let compressed: BTreeSet<_> = compressed.collect();
+        assert_eq!(compressed.len(), ENDINGS.len());
+        assert_eq!(compressed, of_the_plain.collect());
+    }
 }

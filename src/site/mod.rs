@@ -255,7 +255,7 @@ fn render(
         certificate_key: store.key(),
         logs: server.site_logs(&app.name),
         challenges: server.challenges(),
-        nginx: abilities::of(server, program)?,
+        nginx: abilities::of(program)?,
         state: "-".into(),
     };
     let overrides = overrides::read(server)?;

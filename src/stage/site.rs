@@ -19,7 +19,7 @@ use crate::base::server_paths::ServerPaths;
 use crate::config::server::{AppSettings, Layout, Mode};
 use crate::release::layout::ReleaseDir;
 use crate::supervisor::fault::RpcError;
-use crate::template::site::{Needs, Site};
+use crate::template::site::{BROTLI, Needs, Site};
 use crate::template::{self, Template, TemplateError};
 use crate::tool::nginx::{self, NginxError};
 use crate::tool::nginx_version;
@@ -219,12 +219,11 @@ fn reload_own(ctx: &Context<'_>) -> Result<(), SiteError> {
     }
 }
 
-/// nginx has the module that serves what brotli compressed, and the site uses it: its file says so, to everybody. The app's own
-/// nginx has no modules.
+/// The site serves what brotli compressed: its file says so, to everybody. In user mode nobody's line is so slow.
 pub fn serves_brotli(ctx: &Context<'_>) -> bool {
     ctx.app.mode() == Mode::Server
         && fs::read(&ServerPaths::default().site(&ctx.app.name))
-            .is_ok_and(|text| text.contains("brotli_static on;"))
+            .is_ok_and(|text| text.contains(BROTLI))
 }
 
 fn needs_of(ctx: &Context<'_>, release: Option<ReleaseId>) -> Result<Needs, FsError> {

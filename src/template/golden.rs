@@ -157,7 +157,6 @@ pub(super) fn server_site(layout: Layout) -> ServerSite {
             ipv6: true,
             http2_directive: layout == Layout::Split,
             gzip_static: true,
-            brotli_static: layout == Layout::Split,
             no_tickets: layout == Layout::OneOrigin,
             curves: "X25519:prime256v1:secp384r1".into(),
         },

@@ -59,8 +59,6 @@ pub struct Abilities {
     pub http2_directive: bool,
     /// `ngx_http_gzip_static_module`.
     pub gzip_static: bool,
-    /// The brotli module that serves compressed files.
-    pub brotli_static: bool,
     /// Ticket keys are never changed (before nginx 1.23.2).
     pub no_tickets: bool,
     /// The elliptic curves, as `ssl_ecdh_curve` takes them.
@@ -101,7 +99,7 @@ impl Serialize for ServerSite {
             origin.linked_from.clone_from(home);
             origin.hsts = self.hsts_seconds;
             origin.gzip_static = self.nginx.gzip_static;
-            origin.brotli_static = self.nginx.brotli_static;
+            origin.brotli = true;
             origin
         };
         Fields {

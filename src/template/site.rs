@@ -123,7 +123,8 @@ pub(super) struct Origin<'a> {
     pub(super) linked_from: PathBuf,
     pub(super) hsts: u32,
     pub(super) gzip_static: bool,
-    pub(super) brotli_static: bool,
+    /// What was compressed by brotli is served too.
+    pub(super) brotli: bool,
 }
 
 #[derive(Serialize)]
@@ -188,7 +189,10 @@ impl<'a> Origin<'a> {
                 .iter()
                 .map(base)
                 .filter(|path| {
-                    !path.is_empty() && !OWN.contains(path) && !files.contains(&Some(*path))
+                    !path.is_empty()
+                        && !OWN.contains(path)
+                        && !path.starts_with(BROTLI)
+                        && !files.contains(&Some(*path))
                 })
                 .collect(),
             _ => BTreeSet::new(),
@@ -210,13 +214,15 @@ impl<'a> Origin<'a> {
             linked_from: PathBuf::new(),
             hsts: 0,
             gzip_static: false,
-            brotli_static: false,
+            brotli: false,
         }
     }
 }
 
 /// Paths that have a `location` of their own beside a frontend; nginx takes each once.
 const OWN: [&str; 2] = ["/index.html", "/.well-known/landfall"];
+/// Where nginx looks for what brotli compressed, for itself alone.
+pub const BROTLI: &str = "/.well-known/landfall/brotli";
 
 fn no_pattern<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     if path.to_string_lossy().contains(['*', '?', '[']) {

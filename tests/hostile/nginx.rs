@@ -342,7 +342,6 @@ fn server_site(number: usize, case: &Case, home: &Path) -> ServerSite {
             ipv6: false,
             http2_directive: false,
             gzip_static: false,
-            brotli_static: false,
             no_tickets: true,
             curves: "X25519:prime256v1".into(),
         },

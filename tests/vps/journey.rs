@@ -186,9 +186,8 @@ fn from_a_new_server_to_the_first_push_and_beyond() {
     assets_are_smaller_after_a_push(&vps, &laptop);
 }
 
-/// Where nginx serves what brotli compressed, upkeep makes it: nobody waits, and the bytes come back whole.
+/// Upkeep compresses by brotli: nobody waits, and the bytes come back whole.
 fn assets_are_smaller_after_a_push(vps: &Vps, laptop: &Laptop) {
-    vps.sh("apt-get -qq install -y libnginx-mod-http-brotli-static >/dev/null 2>&1; landfall site apply notes");
     laptop.ok("git reset --quiet --hard production/master; git commit --quiet --allow-empty --message Smaller; git push production master 2>&1");
     for folder in ["public/assets", "static/admin/css"] {
         let file = vps.sh(&format!(
