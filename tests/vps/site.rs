@@ -214,8 +214,8 @@ fn both_layouts_answer_as_they_should() {
 
 /// Whoever takes brotli gets it, each time and from each worker; everybody else, and where there is none, gets what there is.
 fn brotli_is_for_those_who_take_it(vps: &Vps) {
-    vps.sh("cd /srv/landfall/alpha; printf smaller >releases/1/static/a.css.br; printf other >/root/secret.br
-            printf one >releases/1/public/one.js; ln -s /root/secret.br releases/1/public/one.js.br; printf two >releases/1/public/two.svg
+    vps.sh("cd /srv/landfall/alpha; printf smaller >releases/1/static/a.css.br; printf other >/opt/other.br; chmod 644 /opt/other.br
+            printf one >releases/1/public/one.js; ln -s /opt/other.br releases/1/public/one.js.br; printf two >releases/1/public/two.svg
             mkdir -p assets/static assets/assets; printf former >assets/assets/c-DiwrgTda.js
             chown -Rh alpha:alpha releases assets");
     let asset = "https://alpha.example/assets/index-DiwrgTda.js";
