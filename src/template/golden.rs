@@ -177,6 +177,24 @@ fn golden_server_site() {
     }
 }
 
+/// nginx takes each location once.
+#[test]
+fn a_path_that_nginx_keeps_for_itself_is_not_the_backends() {
+    let mut site = server_site(Layout::OneOrigin);
+    let paths = &mut site.needs.backend.as_mut().unwrap().paths;
+    for path in ["/.well-known/landfall", "/.well-known/landfall/brotli/"] {
+        paths.push(path.parse().unwrap());
+    }
+    let text = render(Template::NginxServerSite, &site).unwrap();
+    for location in [
+        "location = /.well-known/landfall {",
+        "location ^~ \"/.well-known/landfall/brotli/\" {",
+    ] {
+        assert_eq!(text.matches(location).count(), 1, "{location}");
+    }
+    assert!(!text.contains("location = \"/.well-known/landfall"));
+}
+
 #[test]
 fn a_text_of_roots_own_takes_the_place_of_a_built_in_one() {
     let site = server_site(Layout::OneOrigin);
